@@ -1,0 +1,68 @@
+"""What NumPy leaves unsaid about an array's memory: whose it is, and how to hand it to a kernel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Candidates `np.shares_memory` may try before two interleaved arrays count as overlapping.
+_MAX_WORK = 100_000
+
+
+class _Writeable:
+    """A read-only array's memory under a writeable flag, for kernels compiled for that flag only.
+
+    They never write to what is passed to them as input. The original lives on in `owner`.
+    """
+
+    __slots__ = ("__array_interface__", "owner")
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        interface = array.__array_interface__
+        interface["data"] = (interface["data"][0], False)
+        self.__array_interface__ = interface
+        self.owner = array
+
+
+def behaved(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the array in native byte order, aligned, and flagged writeable, by a copy if need be.
+
+    A copy keeps the order of the axes in memory.
+    """
+    if not array.dtype.isnative or not array.flags.aligned:
+        return array.astype(array.dtype.newbyteorder("="), order="K", copy=True)
+    return array if array.flags.writeable else np.asarray(_Writeable(array))
+
+
+def same_memory(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    """Return whether two arrays of one shape and item size are the same elements in one order."""
+    if a is b:
+        return True
+    here, there = a.__array_interface__["data"][0], b.__array_interface__["data"][0]
+    return here == there and all(
+        s == t for s, t, n in zip(a.strides, b.strides, a.shape, strict=True) if n > 1
+    )
+
+
+def overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    """Return whether two arrays share an element, or might, where that is hard to say."""
+    if not np.may_share_memory(a, b):
+        return False
+    try:
+        return np.shares_memory(a, b, max_work=_MAX_WORK)  # type: ignore[arg-type]
+    except np.exceptions.TooHardError:
+        return True
+
+
+def flat(array: NDArray[Any], axes: tuple[int, ...] | None) -> NDArray[Any] | None:
+    """Return the memory of the array, its axes so permuted, as a 1-d view, if it is in C order.
+
+    None if it is not, or not in native byte order, misaligned or read-only.
+    """
+    if axes is not None:
+        array = array.transpose(axes)
+    return array.ravel() if array.flags.carray and array.dtype.isnative else None

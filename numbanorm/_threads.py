@@ -1,0 +1,89 @@
+"""How many threads work, and when it is safe and worth while to start them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+# The number set by the user; None is Numba's own default.
+_chosen: int | None = None
+
+# The threading layer, once its threads are started.
+_layer: str | None = None
+
+# Whether this process was forked from one whose threads were started: they are not in it.
+_forked = False
+
+# Numba's workqueue layer aborts the process when two threads launch at once.
+_launching = threading.Lock()
+
+
+def set_num_threads(n: int) -> None:
+    """Set how many threads large arrays are worked on with; see `numbanorm.set_num_threads`."""
+    global _chosen
+    _chosen = n
+
+
+def get_num_threads() -> int:
+    """Return how many threads large arrays are worked on with."""
+    if _chosen is not None:
+        return _chosen
+    import numba
+
+    return int(numba.get_num_threads())
+
+
+def threading_layer() -> str:
+    """Start Numba's threads, if need be, and return the name of the layer they run in.
+
+    libgomp reads OMP_WAIT_POLICY when it is loaded. Its default is to spin, which costs milliseconds
+    a launch when other processes want the cores; passive waiting costs 8 us.
+    """
+    global _layer
+    if _layer is None:
+        import numba
+
+        before = os.environ.get("OMP_WAIT_POLICY")
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        try:
+            numba.get_num_threads()
+            _layer = str(numba.threading_layer())
+        finally:
+            if before is None:
+                del os.environ["OMP_WAIT_POLICY"]
+    return _layer
+
+
+def run(serial: Callable[..., Any], parallel: Callable[..., Any], args: Any, workers: int) -> None:
+    """Call a kernel's parallel driver with `workers`, or its serial twin where that is safer.
+
+    The two give the same bits. The twin runs where Numba's threads can't be used: in a process
+    forked after they were started (but for tbb's), or while another thread launches (workqueue).
+    """
+    if workers <= 1:
+        serial(*args)
+        return
+    layer = threading_layer()
+    if _forked and layer != "tbb":
+        serial(*args)
+    elif layer != "workqueue":
+        parallel(*args, workers)
+    elif _launching.acquire(blocking=False):
+        try:
+            parallel(*args, workers)
+        finally:
+            _launching.release()
+    else:
+        serial(*args)
+
+
+def _after_fork_in_child() -> None:
+    global _forked, _launching
+    _forked = _layer is not None
+    _launching = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

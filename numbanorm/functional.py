@@ -1,0 +1,325 @@
+"""The norms as functions, named and ordered as in `torch.nn.functional`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from numbanorm import _checks, _norm, _stats, _threads
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+Layout = Literal["NCHW", "NHWC"]
+
+
+@overload
+def batch_norm(
+    x: ArrayLike,
+    running_mean: ArrayLike | None = None,
+    running_var: ArrayLike | None = None,
+    weight: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    *,
+    layout: Layout = "NCHW",
+    return_stats: Literal[False] = False,
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]: ...
+@overload
+def batch_norm(
+    x: ArrayLike,
+    running_mean: ArrayLike | None = None,
+    running_var: ArrayLike | None = None,
+    weight: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    *,
+    layout: Layout = "NCHW",
+    return_stats: Literal[True],
+    out: NDArray[Any] | None = None,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]: ...
+def batch_norm(
+    x: ArrayLike,
+    running_mean: ArrayLike | None = None,
+    running_var: ArrayLike | None = None,
+    weight: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    *,
+    layout: Layout = "NCHW",
+    return_stats: bool = False,
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any] | tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Normalise each channel to mean 0 and variance 1, then scale and shift it.
+
+    ``y = (x - mean) / sqrt(var + eps) * weight + bias``, with one mean and one variance for each
+    of the C channels [1]_.
+
+    Parameters
+    ----------
+    x : array_like, shape (N, C, ...) or (N, ..., C), float32 or float64
+        The batch, of rank 2 or more.
+    running_mean, running_var : array_like, shape (C,), x's dtype, optional
+        Inference normalises by these. Training updates those given in place, by
+        ``running = (1 - momentum) * running + momentum * batch``, with the batch's unbiased
+        variance; they must then have memory of their own, as arrays and CPU tensors do.
+    weight, bias : array_like, shape (C,), x's dtype, optional
+        1 and 0 if not given.
+    training : bool
+        Whether to normalise by the batch's mean and biased variance, not by the running ones.
+    momentum : float
+        The weight of the batch in the update.
+    eps : float
+        Added to the variance; not negative.
+    layout : {'NCHW', 'NHWC'}
+        Whether the channels are axis 1 or the last axis.
+    return_stats : bool
+        Whether to return the statistics too.
+    out : ndarray, x's shape and dtype, optional
+        Where y goes: x itself, or memory that overlaps no argument.
+
+    Returns
+    -------
+    y : ndarray, x's shape and dtype
+        With x's strides where x, or its transpose to the other layout, is C-contiguous; otherwise
+        C-contiguous.
+    mean, rstd : ndarray, shape (C,), x's dtype
+        What x was normalised by, ``rstd = 1 / sqrt(var + eps)``, or 0 where ``var + eps`` is 0.
+        Only with ``return_stats``. NaN for an empty batch in training, which updates nothing.
+
+    Raises
+    ------
+    ValueError
+        If a shape, a value or the layout is wrong; in training, if x has one value per channel; in
+        inference, if a running array is missing. Nothing has been written then.
+    TypeError
+        If a dtype or a type is wrong. Nothing has been written then.
+
+    References
+    ----------
+    .. [1] S. Ioffe and C. Szegedy, "Batch Normalization: Accelerating Deep Network Training by
+       Reducing Internal Covariate Shift", ICML 2015, algorithm 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numbanorm as nbn
+    >>> x = np.array([[1.0, 10.0], [3.0, 30.0]])
+    >>> mean, var = np.zeros(2), np.ones(2)
+    >>> nbn.batch_norm(x, mean, var, training=True, momentum=0.5, eps=0.0)
+    array([[-1., -1.],
+           [ 1.,  1.]])
+    >>> mean, var
+    (array([ 1., 10.]), array([  1.5, 100.5]))
+    >>> nbn.batch_norm(x, mean, var).round(2)
+    array([[0.  , 0.  ],
+           [1.63, 2.  ]])
+    """
+    y, mean, var = _norm.batch_forward(
+        x, running_mean, running_var, weight, bias, training, momentum, eps, layout, out
+    )
+    if not return_stats:
+        return y
+    dtype = _checks.DTYPES[y.dtype.newbyteorder("=")]
+    return y, _stats.rounded(mean, dtype), _stats.rstd(var, eps, dtype)
+
+
+def batch_norm_backward(
+    dy: ArrayLike,
+    x: ArrayLike,
+    mean: ArrayLike,
+    rstd: ArrayLike,
+    weight: ArrayLike | None = None,
+    training: bool = True,
+    *,
+    layout: Layout = "NCHW",
+    out: NDArray[Any] | None = None,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return the gradients of batch norm, given that of its result.
+
+    With ``x_hat = (x - mean) * rstd`` and sums over all M values of a channel [1]_::
+
+        dbias = sum(dy)        dweight = sum(dy * x_hat)
+        dx = rstd * weight * (dy - dbias / M - x_hat * dweight / M)     in training
+        dx = rstd * weight * dy                                         in inference
+
+    Parameters
+    ----------
+    dy : array_like, x's shape and dtype
+        The gradient of y, in any strides.
+    x : array_like, shape (N, C, ...) or (N, ..., C), float32 or float64
+        What `batch_norm` was given.
+    mean, rstd : array_like, shape (C,), both of x's dtype or both float64
+        What `batch_norm` returned with ``return_stats=True``.
+    weight : array_like, shape (C,), x's dtype, optional
+        1 if not given.
+    training : bool
+        Whether mean and rstd are the batch's own, which depend on x.
+    layout : {'NCHW', 'NHWC'}
+        Whether the channels are axis 1 or the last axis.
+    out : ndarray, x's shape and dtype, optional
+        Where dx goes: dy itself, x itself, or memory that overlaps no argument.
+
+    Returns
+    -------
+    dx : ndarray, x's shape and dtype
+        With strides as `batch_norm` gives y.
+    dweight, dbias : ndarray, shape (C,), x's dtype
+        As if weight were 1 and bias 0 where they were not given. 0 for an empty batch.
+
+    Raises
+    ------
+    ValueError
+        If a shape or the layout is wrong. Nothing has been written then.
+    TypeError
+        If a dtype or a type is wrong. Nothing has been written then.
+
+    References
+    ----------
+    .. [1] S. Ioffe and C. Szegedy, "Batch Normalization: Accelerating Deep Network Training by
+       Reducing Internal Covariate Shift", ICML 2015, section 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numbanorm as nbn
+    >>> x = np.array([[1.0, 10.0], [3.0, 30.0]])
+    >>> y, mean, rstd = nbn.batch_norm(x, training=True, eps=0.0, return_stats=True)
+    >>> dy = np.array([[1.0, 2.0], [3.0, 4.0]])
+    >>> dx, dweight, dbias = nbn.batch_norm_backward(dy, x, mean, rstd)
+    >>> dweight, dbias
+    (array([2., 2.]), array([4., 6.]))
+    """
+    return _norm.batch_backward(dy, x, mean, rstd, weight, training, layout, out)
+
+
+def channel_mean_var(
+    x: ArrayLike, *, layout: Layout = "NCHW", correction: float = 0
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the mean and the variance of each channel.
+
+    Parameters
+    ----------
+    x : array_like, shape (N, C, ...) or (N, ..., C), float32 or float64
+        Data of rank 2 or more.
+    layout : {'NCHW', 'NHWC'}
+        Whether the channels are axis 1 or the last axis.
+    correction : float
+        The variance is the sum of squared distances from the mean divided by the number of values
+        less this: 0 for the biased, 1 for the unbiased one.
+
+    Returns
+    -------
+    mean, var : ndarray, shape (C,), x's dtype
+        NaN for empty channels.
+
+    Raises
+    ------
+    ValueError
+        If a shape or the layout is wrong, or the correction leaves no positive divisor.
+    TypeError
+        If a dtype or a type is wrong.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numbanorm as nbn
+    >>> nbn.channel_mean_var(np.array([[1.0, 10.0], [3.0, 30.0]]))
+    (array([ 2., 20.]), array([  1., 100.]))
+    """
+    return _norm.moments(x, layout, correction)
+
+
+def channel_normalize(
+    x: ArrayLike,
+    mean: ArrayLike,
+    std: ArrayLike,
+    *,
+    layout: Layout = "NCHW",
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]:
+    """Return ``(x - mean) / std``, with a mean and a standard deviation for each channel.
+
+    Parameters
+    ----------
+    x : array_like, shape (N, C, ...) or (N, ..., C), float32 or float64
+        Data of rank 2 or more.
+    mean, std : array_like, shape (C,), real numbers
+        Used in float64 whatever x's dtype. A std may be negative; where one is 0, so may be the
+        result.
+    layout : {'NCHW', 'NHWC'}
+        Whether the channels are axis 1 or the last axis.
+    out : ndarray, x's shape and dtype, optional
+        Where the result goes: x itself, or memory that overlaps no argument.
+
+    Returns
+    -------
+    ndarray, x's shape and dtype
+        With strides as `batch_norm` gives y.
+
+    Raises
+    ------
+    ValueError
+        If a shape or the layout is wrong. Nothing has been written then.
+    TypeError
+        If a dtype or a type is wrong. Nothing has been written then.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numbanorm as nbn
+    >>> image = np.array([[[[0.5, 1.0, 0.25]]]])
+    >>> nbn.channel_normalize(image, [0.5, 0.5, 0.5], [0.25, 0.25, 0.25], layout="NHWC")
+    array([[[[ 0.,  2., -1.]]]])
+    """
+    return _norm.standardize(x, mean, std, layout, out)
+
+
+def set_num_threads(n: int) -> None:
+    """Set how many threads large arrays are worked on with; results do not depend on it.
+
+    Parameters
+    ----------
+    n : int
+        1 or more.
+
+    Raises
+    ------
+    ValueError
+        If n is less than 1.
+    TypeError
+        If n is not an int.
+
+    Examples
+    --------
+    >>> import numbanorm as nbn
+    >>> before = nbn.get_num_threads()
+    >>> nbn.set_num_threads(1)
+    >>> nbn.get_num_threads()
+    1
+    >>> nbn.set_num_threads(before)
+    """
+    _threads.set_num_threads(_checks.integer("n", n, 1))
+
+
+def get_num_threads() -> int:
+    """Return how many threads large arrays are worked on with.
+
+    Returns
+    -------
+    int
+        The number set last by `set_num_threads`, or Numba's own.
+
+    Examples
+    --------
+    >>> import numbanorm as nbn
+    >>> nbn.get_num_threads() >= 1
+    True
+    """
+    return _threads.get_num_threads()

@@ -1,0 +1,410 @@
+"""Backward drivers across memory: what Python calls. `totals` is as in `backward_along`."""
+
+from numba import prange
+
+from numbanorm.kernels.across import column_total, repeat
+from numbanorm.kernels.across_gradient import (
+    continue_columns,
+    fill_line,
+    gradient_rows,
+    sum_gradient_tile,
+)
+from numbanorm.kernels.backward_along import (
+    finish,
+    finish_all,
+    line_slope,
+    put_totals,
+    stored,
+)
+from numbanorm.kernels.forward_across import line_lead, lines_agree
+from numbanorm.kernels.options import leaf, parallel, serial
+from numbanorm.kernels.pointers import at, get, optional, pointer, put
+from numbanorm.kernels.tiles import across_tiles, claim, folds, slab_bounds, slab_count
+from numbanorm.kernels.vec import fence, lanes
+
+# Arrays of `room` elements that a worker needs.
+SUMS, COEFFICIENTS = 4, 6
+
+
+@leaf
+def fill_means(work, room, view, b, start, n, fold, mean):
+    """Write the means of n columns of batch entry b from `start` on, `fold` times."""
+    _, _, group, width, run = view
+    means = at(work, 3 * room)
+    for j in range(n):
+        put(means, j, get(mean, b * group + (start + j) // (width * run)))
+    repeat(means, 1, room, n, n * fold)
+
+
+@leaf
+def fill_gradient(coefs, room, view, b, start, n, fold, rstd, weight, table):
+    """Write all coefficients of those columns; `table` has five of each statistic, by `finish`."""
+    _, _, group, width, run = view
+    for slot in range(start // run, (start + n) // run):
+        line, first = b * group * width + slot, slot * run - start
+        found = stored(table, line // width, coefs)
+        for k in range(5):
+            fill_line(coefs, room, k, first, run, found[k])
+        fill_line(coefs, room, 5, first, run, line_slope(view, line, rstd, weight, coefs))
+    continue_columns(coefs, room, 6, n, fold)
+
+
+@leaf
+def line_totals(work, room, view, n, fold, slot, start, like):
+    """Return the three sums of one line of a tile, from its column sums."""
+    run = view[4]
+    first = slot * run - start
+    return (
+        column_total(work, first, run, fold, n, like),
+        column_total(at(work, room), first, run, fold, n, like),
+        column_total(at(work, 2 * room), first, run, fold, n, like),
+    )
+
+
+# --- sums ---------------------------------------------------------------------------------------
+
+
+@leaf
+def sums_worker(worker, dy, x, mean, partial, view, slab, work, room, counter):
+    """Write the three sums of every tile of every line, tile by tile."""
+    dy, x, partial = pointer(dy), pointer(x), pointer(partial)
+    mean, work = pointer(mean), at(pointer(work), worker * SUMS * room)
+    batch, outer, group, width, run = view
+    columns, slots = group * width * run, group * width
+    fold = folds(columns, lanes(x))
+    rows, tiles = across_tiles(outer, columns, fold)
+    slabs = slab_count(columns, slab, 0)
+    units = batch * tiles * slabs
+    filled = -1
+    unit = claim(pointer(counter), 1)
+    while unit < units:
+        b, tile = unit // (tiles * slabs), unit % tiles
+        start, stop = slab_bounds(columns, slab, 0, unit // tiles % slabs)
+        n = stop - start
+        if unit // tiles != filled:
+            fill_means(work, room, view, b, start, n, fold, mean)
+            filled = unit // tiles
+        i = (b * outer + tile * rows) * columns + start
+        here = min(rows, outer - tile * rows)
+        sum_gradient_tile(at(dy, i), at(x, i), here, columns, n, fold, work, room)
+        base = at(partial, 3 * (b * tiles + tile) * slots)
+        for slot in range(start // run, stop // run):
+            found = line_totals(work, room, view, n, fold, slot, start, x)
+            put_totals(base, slots, slot, found)
+        unit = claim(pointer(counter), 1)
+
+
+@leaf
+def merge_sums(partial, view, x, totals):
+    """Add the tiles of each line, in order."""
+    partial, totals = pointer(partial), pointer(totals)
+    batch, outer, group, width, run = view
+    columns, slots = group * width * run, group * width
+    _, tiles = across_tiles(outer, columns, folds(columns, lanes(pointer(x))))
+    lines = batch * slots
+    for k in range(3):
+        for b in range(batch):
+            mine = at(totals, k * lines + b * slots)
+            for slot in range(slots):
+                put(mine, slot, 0.0)
+            for t in range(b * tiles, (b + 1) * tiles):
+                for slot in range(slots):
+                    more = get(partial, (3 * t + k) * slots + slot)
+                    put(mine, slot, get(mine, slot) + more)
+
+
+@serial
+def sums_serial(dy, x, mean, totals, view, partial, slab, work, room, counter):
+    """Write the three sums of every line; `partial` is room for three float64s per tile and line."""
+    sums_worker(0, dy, x, mean, partial, view, slab, work, room, counter)
+    merge_sums(partial, view, x, totals)
+
+
+@parallel
+def sums_parallel(dy, x, mean, totals, view, partial, slab, work, room, counter, workers):
+    """Like `sums_serial`, on several threads."""
+    for k in prange(workers):
+        sums_worker(k, dy, x, mean, partial, view, slab, work, room, counter)
+    merge_sums(partial, view, x, totals)
+
+
+# --- the input's gradient -------------------------------------------------------------------------
+
+
+@leaf
+def apply_worker(
+    worker, dx, dy, x, weight, rstd, table, view, training, slab, coefs, room, streamed, counter
+):
+    """Write dx, last rows first, by the coefficients of each statistic."""
+    dx, dy, x, weight = pointer(dx), pointer(dy), pointer(x), optional(weight)
+    rstd, table = pointer(rstd), pointer(table)
+    coefs = at(pointer(coefs), worker * COEFFICIENTS * room + lanes(x))
+    batch, outer, group, width, run = view
+    columns = group * width * run
+    fold = folds(columns, lanes(x))
+    rows, tiles = across_tiles(outer, columns, fold)
+    lead = line_lead(dx, view)
+    slabs = slab_count(columns, slab, lead)
+    units = batch * tiles * slabs
+    filled = -1
+    i = claim(pointer(counter), 1)
+    while i < units:
+        unit = units - 1 - i
+        b, tile = unit // (tiles * slabs), unit % tiles
+        start, stop = slab_bounds(columns, slab, lead, unit // tiles % slabs)
+        n = stop - start
+        if unit // tiles != filled:
+            fill_gradient(coefs, room, view, b, start, n, fold, rstd, weight, table)
+            filled = unit // tiles
+        e = (b * outer + tile * rows) * columns + start
+        whole = lines_agree(at(dx, e), n, columns, fold)
+        here = min(rows, outer - tile * rows)
+        gradient_rows(
+            at(dx, e),
+            at(dy, e),
+            at(x, e),
+            here,
+            columns,
+            n,
+            fold,
+            whole,
+            coefs,
+            room,
+            training,
+            streamed,
+        )
+        i = claim(pointer(counter), 1)
+    if streamed:
+        fence()
+
+
+@serial
+def apply_serial(
+    dx,
+    dy,
+    x,
+    weight,
+    mean,
+    rstd,
+    totals,
+    table,
+    view,
+    training,
+    slab,
+    coefs,
+    room,
+    streamed,
+    counter,
+):
+    """Finish `totals` and write dx from them; `table` is room for five float64s per statistic."""
+    finish_all(
+        view,
+        pointer(mean),
+        pointer(rstd),
+        optional(weight),
+        pointer(totals),
+        pointer(table),
+        training,
+        pointer(x),
+    )
+    apply_worker(
+        0, dx, dy, x, weight, rstd, table, view, training, slab, coefs, room, streamed, counter
+    )
+
+
+@parallel
+def apply_parallel(
+    dx,
+    dy,
+    x,
+    weight,
+    mean,
+    rstd,
+    totals,
+    table,
+    view,
+    training,
+    slab,
+    coefs,
+    room,
+    streamed,
+    counter,
+    workers,
+):
+    """Like `apply_serial`, on several threads."""
+    finish_all(
+        view,
+        pointer(mean),
+        pointer(rstd),
+        optional(weight),
+        pointer(totals),
+        pointer(table),
+        training,
+        pointer(x),
+    )
+    for k in prange(workers):
+        apply_worker(
+            k, dx, dy, x, weight, rstd, table, view, training, slab, coefs, room, streamed, counter
+        )
+
+
+# --- both, slab by slab ---------------------------------------------------------------------------
+
+
+@leaf
+def backward_worker(
+    worker,
+    dx,
+    dy,
+    x,
+    weight,
+    mean,
+    rstd,
+    totals,
+    table,
+    view,
+    training,
+    slab,
+    work,
+    coefs,
+    room,
+    streamed,
+    counter,
+):
+    """Take slabs one by one: sum all their rows, then write their dx, last tile first."""
+    dx, dy, x, weight = pointer(dx), pointer(dy), pointer(x), optional(weight)
+    mean, rstd, totals, table = pointer(mean), pointer(rstd), pointer(totals), pointer(table)
+    work = at(pointer(work), worker * SUMS * room)
+    coefs = at(pointer(coefs), worker * COEFFICIENTS * room + lanes(x))
+    batch, outer, group, width, run = view
+    columns, slots, lines = group * width * run, group * width, batch * group * width
+    fold = folds(columns, lanes(x))
+    rows, tiles = across_tiles(outer, columns, fold)
+    lead = line_lead(dx, view)
+    slabs = slab_count(columns, slab, lead)
+    unit = claim(pointer(counter), 1)
+    while unit < batch * slabs:
+        b = unit // slabs
+        start, stop = slab_bounds(columns, slab, lead, unit % slabs)
+        n, base = stop - start, b * outer * columns + start
+        fill_means(work, room, view, b, start, n, fold, mean)
+        for slot in range(start // run, stop // run):
+            put_totals(totals, lines, b * slots + slot, (0.0, 0.0, 0.0))
+        for t in range(tiles):
+            e, here = base + t * rows * columns, min(rows, outer - t * rows)
+            sum_gradient_tile(at(dy, e), at(x, e), here, columns, n, fold, work, room)
+            for slot in range(start // run, stop // run):
+                line = b * slots + slot
+                t0, t1, tx = line_totals(work, room, view, n, fold, slot, start, x)
+                t0, t1 = get(totals, line) + t0, get(totals, lines + line) + t1
+                put_totals(totals, lines, line, (t0, t1, get(totals, 2 * lines + line) + tx))
+        for g in range(start // (width * run), stop // (width * run)):
+            found = finish(view, b * group + g, mean, rstd, weight, totals, training, x)
+            for i in range(5):
+                put(table, 5 * (b * group + g) + i, float(found[i]))
+        fill_gradient(coefs, room, view, b, start, n, fold, rstd, weight, table)
+        for i in range(tiles):
+            t = tiles - 1 - i
+            e, here = base + t * rows * columns, min(rows, outer - t * rows)
+            whole = lines_agree(at(dx, e), n, columns, fold)
+            gradient_rows(
+                at(dx, e),
+                at(dy, e),
+                at(x, e),
+                here,
+                columns,
+                n,
+                fold,
+                whole,
+                coefs,
+                room,
+                training,
+                streamed,
+            )
+        unit = claim(pointer(counter), 1)
+    if streamed:
+        fence()
+
+
+@serial
+def backward_serial(
+    dx,
+    dy,
+    x,
+    weight,
+    mean,
+    rstd,
+    totals,
+    table,
+    view,
+    training,
+    slab,
+    work,
+    coefs,
+    room,
+    streamed,
+    counter,
+):
+    """Write dx, and the sums of dy and dy * x_hat of every line into `totals`."""
+    backward_worker(
+        0,
+        dx,
+        dy,
+        x,
+        weight,
+        mean,
+        rstd,
+        totals,
+        table,
+        view,
+        training,
+        slab,
+        work,
+        coefs,
+        room,
+        streamed,
+        counter,
+    )
+
+
+@parallel
+def backward_parallel(
+    dx,
+    dy,
+    x,
+    weight,
+    mean,
+    rstd,
+    totals,
+    table,
+    view,
+    training,
+    slab,
+    work,
+    coefs,
+    room,
+    streamed,
+    counter,
+    workers,
+):
+    """Like `backward_serial`, on several threads."""
+    for k in prange(workers):
+        backward_worker(
+            k,
+            dx,
+            dy,
+            x,
+            weight,
+            mean,
+            rstd,
+            totals,
+            table,
+            view,
+            training,
+            slab,
+            work,
+            coefs,
+            room,
+            streamed,
+            counter,
+        )

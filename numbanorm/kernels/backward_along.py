@@ -1,0 +1,291 @@
+"""Backward drivers along memory: what Python calls.
+
+`totals` holds three arrays of batch * group * width float64s, one value per line: the sums of dy, of
+dy * (x - mean) and of x - mean. `finish` turns the first two into those of dy and dy * x_hat.
+"""
+
+from numba import prange
+
+from numbanorm.kernels.along_gradient import (
+    gradient,
+    gradient_reading,
+    line_gradient,
+    tile_gradient,
+)
+from numbanorm.kernels.options import inlined, leaf, parallel, serial
+from numbanorm.kernels.pointers import at, get, optional, pointer, put, rounded, stack_doubles
+from numbanorm.kernels.statistics import (
+    gradient_coefficients,
+    mean_error,
+    or_else,
+)
+from numbanorm.kernels.tiles import CLAIM, along_tiles, ceil_div, claim, piece
+from numbanorm.kernels.vec import fence
+
+
+@inlined
+def line_start(view, line):
+    """Return the index of the first element of line (batch, group, width)."""
+    _, outer, group, width, run = view
+    slots = group * width
+    return (line // slots * outer * slots + line % slots) * run
+
+
+@inlined
+def put_totals(totals, lines, line, sums):
+    """Set a line's three sums."""
+    put(totals, line, sums[0])
+    put(totals, lines + line, sums[1])
+    put(totals, 2 * lines + line, sums[2])
+
+
+@leaf
+def finish(view, s, mean, rstd, weight, totals, training, like):
+    """Turn the sums of statistic s's lines into those of dy and dy * x_hat.
+
+    Returns the `gradient_coefficients` of its elements.
+    """
+    batch, outer, group, width, run = view
+    lines, count = batch * group * width, float(outer * width * run)
+    mu, r = get(mean, s), get(rstd, s)
+    error = 0.0
+    if training:
+        for line in range(s * width, (s + 1) * width):
+            error += get(totals, 2 * lines + line)
+        error = mean_error(error, count, mu, like)
+    weighted0, weighted1 = 0.0, 0.0
+    for line in range(s * width, (s + 1) * width):
+        w = or_else(weight, line % (group * width), 1.0)
+        s0 = get(totals, line)
+        s1 = (get(totals, lines + line) - error * s0) * r
+        put(totals, lines + line, s1)
+        weighted0 += w * s0
+        weighted1 += w * s1
+    return gradient_coefficients(mu, r, error, weighted0, weighted1, count, training, like)
+
+
+@inlined
+def line_slope(view, line, rstd, weight, like):
+    """Return rstd * weight of a line, in x's type."""
+    _, _, group, width, _ = view
+    w = or_else(weight, line % (group * width), 1.0)
+    return rounded(like, get(rstd, line // width) * w)
+
+
+# --- sums ---------------------------------------------------------------------------------------
+
+
+@leaf
+def sums_worker(dy, x, mean, partial, view, counter):
+    """Write the three sums of every tile of every line, in order."""
+    dy, x, partial = pointer(dy), pointer(x), pointer(partial)
+    mean = pointer(mean)
+    batch, outer, group, width, run = view
+    rows, _, tiles = along_tiles(outer, run)
+    step = max(1, CLAIM // max(1, rows * min(run, CLAIM)))
+    sums = stack_doubles(96)
+    units = batch * group * width * tiles
+    first = claim(pointer(counter), step)
+    while first < units:
+        for unit in range(first, min(first + step, units)):
+            line = unit // tiles
+            i, mu = line_start(view, line), get(mean, line // width)
+            found = tile_gradient(
+                sums, at(dy, i), at(x, i), outer, group * width * run, run, unit % tiles, mu
+            )
+            put_totals(partial, 1, 3 * unit, found)
+        first = claim(pointer(counter), step)
+
+
+@leaf
+def merge_sums(partial, view, totals):
+    """Add the tiles of each line, in order."""
+    partial, totals = pointer(partial), pointer(totals)
+    batch, outer, group, width, run = view
+    _, _, tiles = along_tiles(outer, run)
+    lines = batch * group * width
+    for line in range(lines):
+        s0, s1, sx = 0.0, 0.0, 0.0
+        for t in range(line * tiles, (line + 1) * tiles):
+            s0 += get(partial, 3 * t)
+            s1 += get(partial, 3 * t + 1)
+            sx += get(partial, 3 * t + 2)
+        put_totals(totals, lines, line, (s0, s1, sx))
+
+
+@serial
+def sums_serial(dy, x, mean, totals, view, partial, counter):
+    """Write the three sums of every line; `partial` is room for three float64s per tile."""
+    sums_worker(dy, x, mean, partial, view, counter)
+    merge_sums(partial, view, totals)
+
+
+@parallel
+def sums_parallel(dy, x, mean, totals, view, partial, counter, workers):
+    """Like `sums_serial`, on several threads."""
+    for _ in prange(workers):
+        sums_worker(dy, x, mean, partial, view, counter)
+    merge_sums(partial, view, totals)
+
+
+# --- the input's gradient -------------------------------------------------------------------------
+
+
+@leaf
+def apply_worker(dx, dy, x, weight, mean, rstd, coefs, view, training, streamed, counter):
+    """Write dx, last element first, by the coefficients of each statistic (`finish_all`)."""
+    dx, dy, x, weight = pointer(dx), pointer(dy), pointer(x), optional(weight)
+    rstd, coefs = pointer(rstd), pointer(coefs)
+    batch, outer, group, width, run = view
+    slots, parts = group * width, ceil_div(run, CLAIM)
+    units = batch * outer * slots * parts
+    step = max(1, CLAIM // max(1, run))
+    first = claim(pointer(counter), step)
+    while first < units:
+        for i in range(first, min(first + step, units)):
+            unit = units - 1 - i
+            place = unit // parts
+            line = place // (outer * slots) * slots + place % slots
+            start, stop = piece(run, parts, unit % parts)
+            e, s = place * run + start, line // width
+            gradient(
+                at(dx, e),
+                at(dy, e),
+                at(x, e),
+                stop - start,
+                line_slope(view, line, rstd, weight, x),
+                stored(coefs, s, x),
+                training,
+                streamed,
+            )
+        first = claim(pointer(counter), step)
+    if streamed:
+        fence()
+
+
+@inlined
+def stored(coefs, s, like):
+    """Return the coefficients that `finish_all` stored for statistic s."""
+    return (
+        rounded(like, get(coefs, 5 * s)),
+        rounded(like, get(coefs, 5 * s + 1)),
+        rounded(like, get(coefs, 5 * s + 2)),
+        rounded(like, get(coefs, 5 * s + 3)),
+        rounded(like, get(coefs, 5 * s + 4)),
+    )
+
+
+@leaf
+def finish_all(view, mean, rstd, weight, totals, coefs, training, like):
+    """Finish every statistic and store its coefficients, five each."""
+    for s in range(view[0] * view[2]):
+        found = finish(view, s, mean, rstd, weight, totals, training, like)
+        for i in range(5):
+            put(coefs, 5 * s + i, float(found[i]))
+
+
+@serial
+def apply_serial(dx, dy, x, weight, mean, rstd, totals, coefs, view, training, streamed, counter):
+    """Finish `totals` and write dx from them; `coefs` is room for five float64s per statistic."""
+    finish_all(
+        view,
+        pointer(mean),
+        pointer(rstd),
+        optional(weight),
+        pointer(totals),
+        pointer(coefs),
+        training,
+        pointer(x),
+    )
+    apply_worker(dx, dy, x, weight, mean, rstd, coefs, view, training, streamed, counter)
+
+
+@parallel
+def apply_parallel(
+    dx, dy, x, weight, mean, rstd, totals, coefs, view, training, streamed, counter, workers
+):
+    """Like `apply_serial`, on several threads."""
+    finish_all(
+        view,
+        pointer(mean),
+        pointer(rstd),
+        optional(weight),
+        pointer(totals),
+        pointer(coefs),
+        training,
+        pointer(x),
+    )
+    for _ in prange(workers):
+        apply_worker(dx, dy, x, weight, mean, rstd, coefs, view, training, streamed, counter)
+
+
+# --- both, while a statistic's elements are in cache ----------------------------------------------
+
+
+@leaf
+def backward_worker(dx, dy, x, weight, mean, rstd, totals, view, training, streamed, counter):
+    """Take statistics one by one: write its dx while reading the next one's elements."""
+    dx, dy, x, weight = pointer(dx), pointer(dy), pointer(x), optional(weight)
+    mean, rstd, totals = pointer(mean), pointer(rstd), pointer(totals)
+    batch, outer, group, width, run = view
+    lines, stride = batch * group * width, group * width * run
+    step = max(1, CLAIM // max(1, outer * width * run))
+    sums = stack_doubles(96)
+    s = claim(pointer(counter), step)
+    stop = min(s + step, batch * group)
+    ready = False
+    while s < batch * group:
+        after = s + 1
+        if after == stop:
+            after = claim(pointer(counter), step)
+            stop = min(after + step, batch * group)
+        if not ready:
+            for line in range(s * width, (s + 1) * width):
+                i, mu = line_start(view, line), get(mean, line // width)
+                found = line_gradient(sums, at(dy, i), at(x, i), outer, stride, run, mu)
+                put_totals(totals, lines, line, found)
+        coefs = finish(view, s, mean, rstd, weight, totals, training, x)
+        ready = width == 1 and after < batch * group
+        if ready:
+            i, j = line_start(view, s), line_start(view, after)
+            found = gradient_reading(
+                sums,
+                at(dx, i),
+                at(dy, i),
+                at(x, i),
+                at(dy, j),
+                at(x, j),
+                get(mean, after),
+                outer,
+                stride,
+                run,
+                line_slope(view, s, rstd, weight, x),
+                coefs,
+                training,
+                streamed,
+            )
+            put_totals(totals, lines, after, found)
+        else:
+            for line in range(s * width, (s + 1) * width):
+                slopes = line_slope(view, line, rstd, weight, x)
+                for o in range(outer):
+                    i = line_start(view, line) + o * stride
+                    gradient(at(dx, i), at(dy, i), at(x, i), run, slopes, coefs, training, streamed)
+        s = after
+    if streamed:
+        fence()
+
+
+@serial
+def backward_serial(dx, dy, x, weight, mean, rstd, totals, view, training, streamed, counter):
+    """Write dx, and the sums of dy and dy * x_hat of every line into `totals`."""
+    backward_worker(dx, dy, x, weight, mean, rstd, totals, view, training, streamed, counter)
+
+
+@parallel
+def backward_parallel(
+    dx, dy, x, weight, mean, rstd, totals, view, training, streamed, counter, workers
+):
+    """Like `backward_serial`, on several threads."""
+    for _ in prange(workers):
+        backward_worker(dx, dy, x, weight, mean, rstd, totals, view, training, streamed, counter)

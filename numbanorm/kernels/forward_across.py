@@ -1,0 +1,334 @@
+"""Forward drivers across memory (`across`): what Python calls.
+
+Like `forward_along`, for statistics that are columns of x's rows. Each worker has a share of
+`work` (float64) and `coefs` (x's type), `room` elements to an array. A slab is a range of columns
+worked on together: all of them, or so few that all their rows stay in cache.
+"""
+
+from numba import prange
+
+from numbanorm.kernels.across import (
+    affine_columns,
+    affine_group,
+    fill_coefficients,
+    normalize_reading,
+    tile_moments,
+)
+from numbanorm.kernels.options import inlined, leaf, parallel, serial
+from numbanorm.kernels.pointers import at, elements_to_line, get, optional, pointer, put
+from numbanorm.kernels.statistics import merge
+from numbanorm.kernels.tiles import across_tiles, claim, folds, slab_bounds, slab_count
+from numbanorm.kernels.vec import fence, lanes
+
+# Arrays of `room` elements that a worker needs.
+SUMS, COEFFICIENTS = 3, 5
+
+
+@inlined
+def line_lead(y, view):
+    """Return the columns before y's first cache line, where each row has as many of them."""
+    _, _, group, width, run = view
+    whole = group * width * run % lanes(y) == 0
+    return elements_to_line(y) if whole and width * run == 1 else 0
+
+
+# --- moments ------------------------------------------------------------------------------------
+
+
+@leaf
+def moments_worker(worker, x, partial, view, slab, work, room, counter):
+    """Write the mean and m2 of every tile of every statistic, tile by tile."""
+    x, partial, work = pointer(x), pointer(partial), at(pointer(work), worker * SUMS * room)
+    batch, outer, group, width, run = view
+    per, columns = width * run, group * width * run
+    fold = folds(columns, lanes(x))
+    rows, tiles = across_tiles(outer, columns, fold)
+    slabs = slab_count(columns, slab, 0)
+    units = batch * tiles * slabs
+    unit = claim(pointer(counter), 1)
+    while unit < units:
+        tile = unit // slabs
+        start, stop = slab_bounds(columns, slab, 0, unit % slabs)
+        row = tile % tiles * rows
+        base = at(x, (tile // tiles * outer + row) * columns + start)
+        here = min(rows, outer - row)
+        mean = at(partial, 2 * tile * group + start // per)
+        m2 = at(mean, group)
+        tile_moments(base, here, columns, stop - start, per, fold, work, room, 0.0, mean, m2)
+        unit = claim(pointer(counter), 1)
+
+
+@leaf
+def merge_moments(x, partial, view, mean, var):
+    """Merge the tiles of each statistic, in order, into mean and (biased) variance."""
+    partial, mean, var = pointer(partial), pointer(mean), pointer(var)
+    batch, outer, group, width, run = view
+    columns = group * width * run
+    rows, tiles = across_tiles(outer, columns, folds(columns, lanes(pointer(x))))
+    for b in range(batch):
+        for g in range(group):
+            put(mean, b * group + g, 0.0)
+            put(var, b * group + g, 0.0)
+        count = 0.0
+        for t in range(tiles):
+            more = float(min(rows, outer - t * rows) * width * run)
+            base = at(partial, 2 * (b * tiles + t) * group)
+            for g in range(group):
+                s = b * group + g
+                merged = merge(
+                    count, get(mean, s), get(var, s), more, get(base, g), get(base, group + g)
+                )
+                put(mean, s, merged[0])
+                put(var, s, merged[1])
+            count += more
+        for g in range(group):
+            put(var, b * group + g, get(var, b * group + g) / count)
+
+
+@serial
+def moments_serial(x, mean, var, view, partial, slab, work, room, counter):
+    """Write the mean and biased variance (float64) of each statistic.
+
+    `partial` is room for two float64s per tile and statistic.
+    """
+    moments_worker(0, x, partial, view, slab, work, room, counter)
+    merge_moments(x, partial, view, mean, var)
+
+
+@parallel
+def moments_parallel(x, mean, var, view, partial, slab, work, room, counter, workers):
+    """Like `moments_serial`, on several threads."""
+    for worker in prange(workers):
+        moments_worker(worker, x, partial, view, slab, work, room, counter)
+    merge_moments(x, partial, view, mean, var)
+
+
+# --- affine -------------------------------------------------------------------------------------
+
+
+@leaf
+def affine_rows(y, x, rows, columns, n, fold, whole, coefs, room, streamed):
+    """Normalise `rows` rows of n of `columns` elements; y and x point to the first.
+
+    `whole` is the number of elements before y's first cache line if the rows follow one another in
+    memory and all start equally far from one, else -1. Rows are then taken to start on the line.
+    """
+    if n == columns and whole >= 0:
+        first, total, step = min(whole, rows * columns), rows * columns, columns * fold
+        affine_columns(y, x, first, first, coefs, room, streamed)
+        for e in range(first, total, step):
+            count = min(step, total - e)
+            affine_columns(at(y, e), at(x, e), count, count, at(coefs, whole), room, streamed)
+    else:
+        for r in range(rows):
+            e = r * columns
+            affine_columns(at(y, e), at(x, e), n, columns, coefs, room, streamed)
+
+
+@inlined
+def lines_agree(y, n, columns, fold):
+    """Return `affine_rows`' argument `whole`."""
+    return elements_to_line(y) if n == columns and columns * fold % lanes(y) == 0 else -1
+
+
+@leaf
+def affine_worker(
+    worker,
+    y,
+    x,
+    weight,
+    bias,
+    mean,
+    var,
+    eps,
+    view,
+    backwards,
+    slab,
+    coefs,
+    room,
+    streamed,
+    counter,
+):
+    """Normalise rows by given statistics; `backwards` starts at the end, where x is cached."""
+    y, x, weight, bias = pointer(y), pointer(x), optional(weight), optional(bias)
+    mean, var = pointer(mean), pointer(var)
+    coefs = at(pointer(coefs), worker * COEFFICIENTS * room + lanes(x))
+    batch, outer, group, width, run = view
+    columns = group * width * run
+    fold = folds(columns, lanes(x))
+    rows, tiles = across_tiles(outer, columns, fold)
+    lead = line_lead(y, view)
+    slabs = slab_count(columns, slab, lead)
+    units = batch * tiles * slabs
+    filled = -1
+    i = claim(pointer(counter), 1)
+    while i < units:
+        unit = units - 1 - i if backwards else i
+        # The tiles of one slab follow one another, so that its coefficients serve many of them.
+        b, tile = unit // (tiles * slabs), unit % tiles
+        start, stop = slab_bounds(columns, slab, lead, unit // tiles % slabs)
+        if unit // tiles != filled:
+            n = stop - start
+            fill_coefficients(coefs, room, view, b, start, n, fold, mean, var, eps, weight, bias)
+            filled = unit // tiles
+        e = (b * outer + tile * rows) * columns + start
+        whole = lines_agree(at(y, e), stop - start, columns, fold)
+        here = min(rows, outer - tile * rows)
+        affine_rows(
+            at(y, e), at(x, e), here, columns, stop - start, fold, whole, coefs, room, streamed
+        )
+        i = claim(pointer(counter), 1)
+    if streamed:
+        fence()
+
+
+@serial
+def affine_serial(
+    y, x, weight, bias, mean, var, eps, view, backwards, slab, coefs, room, streamed, counter
+):
+    """Normalise x into y by given means and variances."""
+    affine_worker(
+        0, y, x, weight, bias, mean, var, eps, view, backwards, slab, coefs, room, streamed, counter
+    )
+
+
+@parallel
+def affine_parallel(
+    y,
+    x,
+    weight,
+    bias,
+    mean,
+    var,
+    eps,
+    view,
+    backwards,
+    slab,
+    coefs,
+    room,
+    streamed,
+    counter,
+    workers,
+):
+    """Like `affine_serial`, on several threads."""
+    for k in prange(workers):
+        affine_worker(
+            k,
+            y,
+            x,
+            weight,
+            bias,
+            mean,
+            var,
+            eps,
+            view,
+            backwards,
+            slab,
+            coefs,
+            room,
+            streamed,
+            counter,
+        )
+
+
+# --- both, slab by slab ---------------------------------------------------------------------------
+
+
+@leaf
+def normalize_worker(
+    worker, y, x, weight, bias, mean, var, eps, view, slab, work, coefs, room, streamed, counter
+):
+    """Take slabs one by one: read all their rows, then normalise them, last tile first."""
+    y, x, weight, bias = pointer(y), pointer(x), optional(weight), optional(bias)
+    mean, var, work = pointer(mean), pointer(var), at(pointer(work), worker * SUMS * room)
+    coefs = at(pointer(coefs), worker * COEFFICIENTS * room + lanes(x))
+    batch, outer, group, width, run = view
+    per, columns = width * run, group * width * run
+    fold = folds(columns, lanes(x))
+    rows, tiles = across_tiles(outer, columns, fold)
+    lead = line_lead(y, view)
+    slabs = slab_count(columns, slab, lead)
+    unit = claim(pointer(counter), 1)
+    ready = False
+    while unit < batch * slabs:
+        after = claim(pointer(counter), 1)
+        b = unit // slabs
+        start, stop = slab_bounds(columns, slab, lead, unit % slabs)
+        n, s = stop - start, b * group + start // per
+        base = b * outer * columns + start
+        if not ready:
+            for t in range(tiles):
+                here = min(rows, outer - t * rows)
+                tile_moments(
+                    at(x, base + t * rows * columns),
+                    here,
+                    columns,
+                    n,
+                    per,
+                    fold,
+                    work,
+                    room,
+                    float(t * rows * per),
+                    at(mean, s),
+                    at(var, s),
+                )
+        for g in range(n // per):
+            put(var, s + g, get(var, s + g) / float(outer * per))
+        fill_coefficients(coefs, room, view, b, start, n, fold, mean, var, eps, weight, bias)
+        then, end = slab_bounds(columns, slab, lead, after % slabs)
+        ready = (
+            after < batch * slabs and end - then == n and n < columns and columns % lanes(y) == 0
+        )
+        if ready:
+            z = at(x, after // slabs * outer * columns + then)
+            s = after // slabs * group + then // per
+            normalize_reading(
+                at(y, base),
+                at(x, base),
+                z,
+                outer,
+                columns,
+                n,
+                per,
+                rows,
+                work,
+                coefs,
+                room,
+                0.0,
+                at(mean, s),
+                at(var, s),
+                streamed,
+            )
+        else:
+            for i in range(tiles):
+                t = tiles - 1 - i
+                e = base + t * rows * columns
+                whole = lines_agree(at(y, e), n, columns, fold)
+                here = min(rows, outer - t * rows)
+                affine_rows(
+                    at(y, e), at(x, e), here, columns, n, fold, whole, coefs, room, streamed
+                )
+        unit = after
+    if streamed:
+        fence()
+
+
+@serial
+def normalize_serial(
+    y, x, weight, bias, mean, var, eps, view, slab, work, coefs, room, streamed, counter
+):
+    """Write the mean and variance of each statistic, and x normalised by them into y."""
+    normalize_worker(
+        0, y, x, weight, bias, mean, var, eps, view, slab, work, coefs, room, streamed, counter
+    )
+
+
+@parallel
+def normalize_parallel(
+    y, x, weight, bias, mean, var, eps, view, slab, work, coefs, room, streamed, counter, workers
+):
+    """Like `normalize_serial`, on several threads."""
+    for k in prange(workers):
+        normalize_worker(
+            k, y, x, weight, bias, mean, var, eps, view, slab, work, coefs, room, streamed, counter
+        )

@@ -1,0 +1,169 @@
+"""Every Numba option used here, with its reason, and the disk cache of compiled kernels.
+
+Two kinds of function are compiled:
+
+`leaf`
+    A serial loop over raw pointers. It allocates nothing, raises nothing and is compiled into
+    the drivers that call it, so it has no cache entry of its own.
+`serial`, `parallel`
+    The drivers that Python calls, cached on disk. A serial driver and its parallel twin are two
+    functions with two names: a cache key holds no target options, and one function jitted both
+    ways would be handed the other's code.
+
+Numba's own cache does not notice a change in a callee's file, and two processes writing its index
+at once can pair a signature with another's code. `KernelCache` has no index: one file per driver
+and signature, named by a digest of all that the code depends on, put in place by one rename.
+"""
+
+import contextlib
+import hashlib
+import os
+import pickle
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+from numba.core import compiler, config
+from numba.core.caching import _Cache
+from numba.core.serialize import dumps
+
+from numbanorm.kernels.leaves import DriverCompiler, LeafCompiler
+
+# error_model="numpy": a division by zero gives inf, and no leaf can raise. No fastmath: it folds
+# isnan to False and would reorder the sums whose order is promised. nogil: other Python threads
+# run meanwhile.
+_BASE = {"nogil": True, "error_model": "numpy", "fastmath": False, "boundscheck": False}
+
+# Only prange is wanted; the other transformations cost compile time and find nothing here.
+_PARALLEL = {
+    "comprehension": False,
+    "reduction": False,
+    "inplace_binop": False,
+    "setitem": False,
+    "numpy": False,
+    "stencil": False,
+    "fusion": False,
+    "prange": True,
+}
+
+
+def leaf(function: Callable[..., Any]) -> Any:
+    """Compile a serial loop over pointers, to be called by other compiled code only."""
+    return numba.njit(pipeline_class=LeafCompiler, **_BASE)(function)
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """Compile like `leaf`, and always inline: for a few instructions that stand in hot loops."""
+    return numba.njit(forceinline=True, pipeline_class=LeafCompiler, **_BASE)(function)
+
+
+def serial(function: Callable[..., Any]) -> Any:
+    """Compile a driver that runs in the calling thread."""
+    return _cached(numba.njit(**_BASE)(function))
+
+
+def parallel(function: Callable[..., Any]) -> Any:
+    """Compile a driver whose `prange` runs on Numba's threads."""
+    return _cached(numba.njit(parallel=_PARALLEL, pipeline_class=DriverCompiler, **_BASE)(function))
+
+
+def _cached(dispatcher: Any) -> Any:
+    dispatcher._cache = KernelCache(dispatcher.py_func)
+    return dispatcher
+
+
+@lru_cache(maxsize=1)
+def source_digest() -> str:
+    """Return a digest of every kernel source, and of the versions that compile it."""
+    digest = hashlib.sha256()
+    folder = Path(__file__).parent
+    for path in [*sorted(folder.glob("*.py")), folder.parent / "_tiles.py"]:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    digest.update(f"{numba.__version__} {llvmlite.__version__} {sys.version}".encode())
+    return digest.hexdigest()[:16]
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+@lru_cache(maxsize=1)
+def cache_folder() -> Path | None:
+    """Return the folder of compiled kernels, or None where no candidate can be written to.
+
+    `NUMBA_CACHE_DIR` if set, else `__pycache__` beside this file, else the user's cache folder.
+    """
+    name = f"numbanorm-{source_digest()}"
+    if config.CACHE_DIR:
+        candidates = [Path(config.CACHE_DIR) / name]
+    else:
+        user = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+        candidates = [Path(__file__).parent / "__pycache__" / name, Path(user) / name]
+    return next((folder for folder in candidates if _writable(folder)), None)
+
+
+class KernelCache(_Cache):
+    """The disk cache of one driver: a file per signature, CPU and source digest."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._name = f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}"
+        self._enabled = True
+
+    @property
+    def cache_path(self) -> str | None:
+        folder = cache_folder()
+        return None if folder is None else str(folder)
+
+    def _file(self, signature: Any, codegen: Any) -> Path | None:
+        folder = cache_folder()
+        if folder is None or not self._enabled:
+            return None
+        key = f"{signature} {codegen.magic_tuple()}".encode()
+        return folder / f"{self._name}-{hashlib.sha256(key).hexdigest()[:24]}.nbc"
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        target_context.refresh()
+        path = self._file(sig, target_context.codegen())
+        try:
+            content = b"" if path is None else path.read_bytes()
+        except OSError:
+            return None
+        digest, payload = content[:32], content[32:]
+        if not payload or hashlib.sha256(payload).digest() != digest:
+            return None
+        return compiler.CompileResult._rebuild(target_context, *pickle.loads(payload))
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        path = self._file(sig, data.codegen)
+        if path is None:
+            return
+        payload = dumps(data._reduce())
+        # A full disk or a folder that vanished costs a compile next time, never an error now.
+        with contextlib.suppress(OSError):
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(hashlib.sha256(payload).digest() + payload)
+                os.replace(temporary, path)
+            except OSError:
+                os.unlink(temporary)
+                raise
+
+    def enable(self) -> None:
+        self._enabled = True
+
+    def disable(self) -> None:
+        self._enabled = False
+
+    def flush(self) -> None:
+        """Keep the files: they are named by content and never go stale."""

@@ -1,0 +1,139 @@
+"""Typed pointers and the scalars behind them: what the kernels index instead of arrays.
+
+An array index may be negative, and testing for that stops LLVM from vectorising; a `CPointer` moved
+on by `at` has no such test, and is what a C caller passes. All scalar arithmetic is float64.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+I64 = ir.IntType(64)
+
+
+@intrinsic
+def pointer(_: Any, array: Any) -> Any:
+    """Return a typed pointer to an array's first element; a pointer is returned as it is."""
+    if isinstance(array, types.CPointer):
+        return array(array), lambda context, builder, sig, args: args[0]
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return cgutils.create_struct_proxy(array)(context, builder, args[0]).data
+
+    return types.CPointer(array.dtype)(array), codegen
+
+
+@intrinsic
+def optional(_: Any, array: Any) -> Any:
+    """Return like `pointer`, but null for an empty array: how Python says that there is none."""
+    if isinstance(array, types.CPointer):
+        return array(array), lambda context, builder, sig, args: args[0]
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        struct = cgutils.create_struct_proxy(array)(context, builder, args[0])
+        empty = builder.icmp_unsigned("==", struct.nitems, I64(0))
+        return builder.select(empty, ir.Constant(struct.data.type, None), struct.data)
+
+    return types.CPointer(array.dtype)(array), codegen
+
+
+@intrinsic
+def is_null(_: Any, p: Any) -> Any:
+    """Return whether a pointer is null."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        null = builder.icmp_unsigned("==", args[0], ir.Constant(args[0].type, None))
+        return context.cast(builder, null, types.boolean, sig.return_type)
+
+    return types.boolean(p), codegen
+
+
+@intrinsic
+def at(_: Any, p: Any, i: Any) -> Any:
+    """Return the pointer i elements on."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.gep(args[0], [args[1]])
+
+    return p(p, types.int64), codegen
+
+
+@intrinsic
+def elements_to_line(_: Any, p: Any) -> Any:
+    """Return how many elements there are from p to the next 64-byte boundary (0 if p is on one)."""
+    size = p.dtype.bitwidth // 8
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        bytes_left = builder.and_(builder.neg(builder.ptrtoint(args[0], I64)), I64(63))
+        return builder.udiv(bytes_left, I64(size))
+
+    return types.int64(p), codegen
+
+
+@intrinsic
+def get(_: Any, p: Any, i: Any) -> Any:
+    """Return p[i] as a float64 (float32 to float64 is exact)."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        value = builder.load(builder.gep(args[0], [args[1]]))
+        return context.cast(builder, value, p.dtype, types.float64)
+
+    return types.float64(p, types.int64), codegen
+
+
+@intrinsic
+def put(_: Any, p: Any, i: Any, value: Any) -> Any:
+    """Set p[i], rounding a float64 to what p points to."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        value = context.cast(builder, args[2], types.float64, p.dtype)
+        builder.store(value, builder.gep(args[0], [args[1]]))
+        return context.get_dummy_value()
+
+    return types.void(p, types.int64, types.float64), codegen
+
+
+@intrinsic
+def rounded(_: Any, p: Any, value: Any) -> Any:
+    """Return a float64 rounded to what p points to, as that type."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return context.cast(builder, args[1], types.float64, p.dtype)
+
+    return p.dtype(p, types.float64), codegen
+
+
+@intrinsic
+def fetch_add(_: Any, p: Any, step: Any) -> Any:
+    """Add to an int64 shared by threads and return what it was before."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.atomic_rmw("add", args[0], args[1], "monotonic")
+
+    return types.int64(p, types.int64), codegen
+
+
+@intrinsic
+def magnitude(_: Any, value: Any) -> Any:
+    """Return the largest power of two not above |value|; inf for inf and NaN, 0 for subnormals."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        exponent = builder.and_(builder.bitcast(args[0], I64), I64(0x7FF0000000000000))
+        return builder.bitcast(exponent, ir.DoubleType())
+
+    return types.float64(types.float64), codegen
+
+
+@intrinsic(prefer_literal=True)
+def stack_doubles(_: Any, count: Any) -> Any:
+    """Return a pointer to `count` (a literal) float64s that live until the caller returns."""
+    kind = ir.ArrayType(ir.DoubleType(), count.literal_value)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        room = cgutils.alloca_once(builder, kind)
+        room.align = 64
+        return builder.bitcast(room, ir.DoubleType().as_pointer())
+
+    return types.CPointer(types.float64)(count), codegen

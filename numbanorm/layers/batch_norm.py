@@ -1,0 +1,235 @@
+"""Batch norm as layers, for inputs of rank 2 and 3, 4, and 5."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from numbanorm import _checks, _norm, _stats
+from numbanorm.layers.base import Layer
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+    from numbanorm.functional import Layout
+
+
+class ChannelNorm(Layer):
+    """A layer with a parameter, and perhaps running statistics, for each channel.
+
+    Parameters
+    ----------
+    num_features : int
+        The number of channels, C.
+    eps : float
+        Added to the variance; not negative.
+    momentum : float or None
+        The weight of a batch in the update of the running statistics; None for their average over
+        all batches.
+    affine : bool
+        Whether there are a weight and a bias, at first 1 and 0.
+    track_running_stats : bool
+        Whether there are running statistics. Without, the batch's serve in inference too.
+    layout : {'NCHW', 'NHWC'}
+        Whether the channels are axis 1 or the last axis.
+    dtype : dtype_like
+        float32 or float64: the dtype of the arrays, and of x.
+
+    Attributes
+    ----------
+    weight, bias : ndarray, shape (C,), or None
+        The parameters.
+    running_mean, running_var : ndarray, shape (C,), or None
+        The running statistics, at first 0 and 1.
+    num_batches_tracked : ndarray, shape (), int64, or None
+        How many batches they were trained with, empty ones included.
+    training : bool
+        The mode, which `train` and `eval` set.
+
+    Raises
+    ------
+    ValueError
+        If num_features or eps is negative, momentum or eps is not finite, or layout is unknown.
+    TypeError
+        If an argument is of another type.
+    """
+
+    _state = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    # The ranks x may have.
+    _ranks: ClassVar[tuple[int, ...]]
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        *,
+        layout: Layout = "NCHW",
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        super().__init__()
+        size = self.num_features = _checks.integer("num_features", num_features, 0)
+        _checks.epsilon(eps)
+        if momentum is not None:
+            _checks.finite("momentum", momentum)
+        self.eps, self.momentum = eps, momentum
+        self.affine, self.track_running_stats = bool(affine), bool(track_running_stats)
+        self.layout = _checks.layout(layout)
+        self.dtype = _checks.dtype(dtype)
+        kind = _checks.DTYPES[self.dtype]
+        self.weight = np.ones(size, kind) if affine else None
+        self.bias = np.zeros(size, kind) if affine else None
+        tracked = self.track_running_stats
+        self.running_mean = np.zeros(size, kind) if tracked else None
+        self.running_var = np.ones(size, kind) if tracked else None
+        self.num_batches_tracked = np.zeros((), np.int64) if tracked else None
+
+    def __repr__(self) -> str:
+        """Read like torch's, with the layout where it is not torch's."""
+        layout = "" if self.layout == "NCHW" else f", layout={self.layout!r}"
+        return (
+            f"{type(self).__name__}({self.num_features}, eps={self.eps}, "
+            f"momentum={self.momentum}, affine={self.affine}, bias={self.bias is not None}, "
+            f"track_running_stats={self.track_running_stats}{layout})"
+        )
+
+
+class BatchNorm(ChannelNorm):
+    """Batch norm of inputs of the ranks a subclass names."""
+
+    def __call__(self, x: ArrayLike) -> NDArray[Any]:
+        """Return x normalised, and in training update the running statistics.
+
+        Parameters
+        ----------
+        x : array_like, shape (N, C, ...) or (N, ..., C), the layer's dtype
+            The batch. It is kept for `backward`, not copied: don't change it until then.
+
+        Returns
+        -------
+        y : ndarray, x's shape and dtype
+            As `numbanorm.batch_norm` gives it.
+
+        Raises
+        ------
+        ValueError
+            If x's shape is wrong; in training, if x has one value per channel. The layer is as it
+            was before then.
+        TypeError
+            If x's dtype is wrong. The layer is as it was before then.
+        """
+        x = _checks.data("x", x)
+        _checks.layer_input(x, self._ranks, self.num_features, self.dtype, self.layout)
+        by_batch = self.training or (self.running_mean is None and self.running_var is None)
+        updating = self.training and self.track_running_stats
+        if updating or not self.training:
+            running_mean, running_var = self.running_mean, self.running_var
+        else:
+            running_mean = running_var = None
+        y, mean, var = _norm.batch_forward(
+            x,
+            running_mean,
+            running_var,
+            self.weight,
+            self.bias,
+            by_batch,
+            self._momentum(updating),
+            self.eps,
+            self.layout,
+            out=None,
+        )
+        if updating and self.num_batches_tracked is not None:
+            self.num_batches_tracked[()] = int(self.num_batches_tracked) + 1
+        # Inference is by the running arrays themselves, which may change before backward.
+        self._saved = (
+            x,
+            mean if by_batch else mean.copy(),
+            var if by_batch else var.copy(),
+            by_batch,
+        )
+        return y
+
+    def _momentum(self, updating: bool) -> float:
+        if self.momentum is not None:
+            return self.momentum
+        if updating and self.num_batches_tracked is not None:
+            return 1.0 / (int(self.num_batches_tracked) + 1)
+        return 0.0
+
+    def _backward(
+        self, dy: ArrayLike, *saved: Any
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        x, mean, var, by_batch = saved
+        # float64 on the way too: a mean rounded to float32 may be far off in units of a small std.
+        rstd = _stats.rstd(var, self.eps, np.dtype(np.float64))
+        mean = mean.astype(np.float64)
+        return _norm.batch_backward(dy, x, mean, rstd, self.weight, by_batch, self.layout, None)
+
+
+class BatchNorm1d(BatchNorm):
+    """Batch norm of inputs of shape (N, C) or (N, C, L), or (N, L, C) in layout NHWC.
+
+    In training each channel is normalised by the batch's mean and biased variance, in inference by
+    the running ones; see `numbanorm.batch_norm`. Parameters, attributes and errors are those of
+    `numbanorm.layers.batch_norm.ChannelNorm`, which is what they are in torch.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numbanorm as nbn
+    >>> layer = nbn.BatchNorm1d(3)
+    >>> layer
+    BatchNorm1d(3, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
+    >>> y = layer(np.ones((4, 3), np.float32))
+    >>> layer.backward(y).shape, sorted(layer.gradients())
+    ((4, 3), ['bias', 'weight'])
+    """
+
+    _ranks = (2, 3)
+
+
+class BatchNorm2d(BatchNorm):
+    """Batch norm of inputs of shape (N, C, H, W), or (N, H, W, C) in layout NHWC.
+
+    In training each channel is normalised by the batch's mean and biased variance, in inference by
+    the running ones; see `numbanorm.batch_norm`. Parameters, attributes and errors are those of
+    `numbanorm.layers.batch_norm.ChannelNorm`, which is what they are in torch.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numbanorm as nbn
+    >>> layer = nbn.BatchNorm2d(3)
+    >>> layer
+    BatchNorm2d(3, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
+    >>> y = layer(np.ones((2, 3, 8, 8), np.float32))
+    >>> layer.backward(y).shape, sorted(layer.gradients())
+    ((2, 3, 8, 8), ['bias', 'weight'])
+    """
+
+    _ranks = (4,)
+
+
+class BatchNorm3d(BatchNorm):
+    """Batch norm of inputs of shape (N, C, D, H, W), or (N, D, H, W, C) in layout NHWC.
+
+    In training each channel is normalised by the batch's mean and biased variance, in inference by
+    the running ones; see `numbanorm.batch_norm`. Parameters, attributes and errors are those of
+    `numbanorm.layers.batch_norm.ChannelNorm`, which is what they are in torch.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numbanorm as nbn
+    >>> layer = nbn.BatchNorm3d(3)
+    >>> layer
+    BatchNorm3d(3, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
+    >>> y = layer(np.ones((2, 3, 4, 8, 8), np.float32))
+    >>> layer.backward(y).shape, sorted(layer.gradients())
+    ((2, 3, 4, 8, 8), ['bias', 'weight'])
+    """
+
+    _ranks = (5,)
