@@ -240,7 +240,7 @@ def _backward_across(
     streamed: bool,
     workers: int,
 ) -> None:
-    dx, dy, x, weight, mean, rstd, totals = given
+    _, dy, x, _, mean, _, totals = given
     back, cut = kernels().back_across, _Across(x, view, workers)
     work = cut.sums(workers, back.SUMS)
     coefs = cut.coefficients(workers, back.COEFFICIENTS, x.dtype)

@@ -38,8 +38,8 @@ def get_num_threads() -> int:
 def threading_layer() -> str:
     """Start Numba's threads, if need be, and return the name of the layer they run in.
 
-    libgomp reads OMP_WAIT_POLICY when it is loaded. Its default is to spin, which costs milliseconds
-    a launch when other processes want the cores; passive waiting costs 8 us.
+    libgomp reads OMP_WAIT_POLICY when it is loaded. Its default is to spin, which costs
+    milliseconds a launch when other processes want the cores; passive waiting costs 8 us.
     """
     global _layer
     if _layer is None:
@@ -49,7 +49,7 @@ def threading_layer() -> str:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         try:
             numba.get_num_threads()
-            _layer = str(numba.threading_layer())
+            _layer = str(numba.threading_layer())  # type: ignore[attr-defined]
         finally:
             if before is None:
                 del os.environ["OMP_WAIT_POLICY"]

@@ -9,7 +9,7 @@ stand on their own, for `numbanorm.kernels.tiles` compiles the very same ones.
 # data whose mean is far from zero, finds it in the first-level cache.
 ALONG_TILE = 8192
 
-# Elements of one claim of work without sums: enough to hide an atomic addition, few enough to share.
+# Elements of one claim of work without sums: enough to hide an atomic addition, few to share.
 CLAIM = 32768
 
 # An across tile holds at least so many rows (partial sums then take under 2 % of x's memory) and,

@@ -288,7 +288,7 @@ def affine_edge(y, x, before, n, coefs, room):
 
 @inlined
 def affine_edges(y, x, rows, stride, n, head, last, coefs, room, streamed):
-    """Normalise the columns of `rows` rows that don't fill a cache line: below `head`, from `last`."""
+    """Normalise the columns that don't fill a cache line: below `head`, and from `last` on."""
     for r in range(rows):
         i = r * stride
         if head > 0:

@@ -184,7 +184,8 @@ def affine_edge(y, x, before, n, coefs):
 @inlined
 def affine_tail(y, x, n, coefs, after, joins, streamed):
     """Normalise the last n < lanes elements of a run and, if it `joins` the next one, the first of
-    that, by their coefficients `after`: together they fill the cache line at y."""
+    that, by their coefficients `after`: together they fill the cache line at y.
+    """
     if joins:
         s, o, r, a, b = vectors_of(coefs)
         s1, o1, r1, a1, b1 = vectors_of(after)
@@ -198,7 +199,8 @@ def affine_tail(y, x, n, coefs, after, joins, streamed):
 @inlined
 def affine_head(y, x, n, coefs, joined, streamed):
     """Normalise what stands before the first cache line of a run, unless the last run did; returns
-    how much that is."""
+    how much that is.
+    """
     head = peel(y, n, streamed)
     if head > 0 and not joined:
         affine_edge(y, x, lanes(x) - elements_to_line(y), head, coefs)

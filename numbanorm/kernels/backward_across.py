@@ -115,7 +115,7 @@ def merge_sums(partial, view, x, totals):
 
 @serial
 def sums_serial(dy, x, mean, totals, view, partial, slab, work, room, counter):
-    """Write the three sums of every line; `partial` is room for three float64s per tile and line."""
+    """Write the three sums of every line; `partial` has room for those of every tile too."""
     sums_worker(0, dy, x, mean, partial, view, slab, work, room, counter)
     merge_sums(partial, view, x, totals)
 

@@ -1,7 +1,7 @@
 """Backward drivers along memory: what Python calls.
 
-`totals` holds three arrays of batch * group * width float64s, one value per line: the sums of dy, of
-dy * (x - mean) and of x - mean. `finish` turns the first two into those of dy and dy * x_hat.
+`totals` holds three arrays of batch * group * width float64s, one value per line: the sums of dy,
+of dy * (x - mean) and of x - mean. `finish` turns the first two into those of dy and dy * x_hat.
 """
 
 from numba import prange

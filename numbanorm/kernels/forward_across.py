@@ -9,7 +9,6 @@ from numba import prange
 
 from numbanorm.kernels.across import (
     affine_columns,
-    affine_group,
     fill_coefficients,
     normalize_reading,
     tile_moments,

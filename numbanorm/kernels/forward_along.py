@@ -258,7 +258,7 @@ def read_bundle(sums, x, view, unit, size, mean, var):
 @leaf
 def affine_bundle(y, x, weight, bias, mean, var, eps, view, s, count, streamed):
     """Normalise the elements of `count` adjacent statistics from s on."""
-    _, outer, group, width, run = view
+    _, outer, group, width, _ = view
     for o in range(outer):
         first = ((s // group * outer + o) * group + s % group) * width
         affine_lines(y, x, weight, bias, mean, var, eps, view, first, count * width, streamed)

@@ -9,7 +9,7 @@ A leaf is therefore left as unoptimised LLVM code until a driver links it.
 from collections.abc import Set
 from typing import Any
 
-from numba import _dynfunc
+from numba import _dynfunc  # type: ignore[attr-defined]
 from numba.core.codegen import CPUCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import register_pass

@@ -28,7 +28,8 @@ from typing import Any
 
 import llvmlite
 import numba
-from numba.core import compiler, config
+from numba import config
+from numba.core import compiler
 from numba.core.caching import _Cache
 from numba.core.serialize import dumps
 
@@ -37,10 +38,15 @@ from numbanorm.kernels.leaves import DriverCompiler, LeafCompiler
 # error_model="numpy": a division by zero gives inf, and no leaf can raise. No fastmath: it folds
 # isnan to False and would reorder the sums whose order is promised. nogil: other Python threads
 # run meanwhile.
-_BASE = {"nogil": True, "error_model": "numpy", "fastmath": False, "boundscheck": False}
+_BASE: dict[str, Any] = {
+    "nogil": True,
+    "error_model": "numpy",
+    "fastmath": False,
+    "boundscheck": False,
+}
 
 # Only prange is wanted; the other transformations cost compile time and find nothing here.
-_PARALLEL = {
+_PARALLEL: Any = {
     "comprehension": False,
     "reduction": False,
     "inplace_binop": False,
@@ -88,6 +94,10 @@ def source_digest() -> str:
     return digest.hexdigest()[:16]
 
 
+def _setting() -> str:
+    return str(getattr(config, "CACHE_DIR", ""))
+
+
 def _writable(folder: Path) -> bool:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -104,8 +114,8 @@ def cache_folder() -> Path | None:
     `NUMBA_CACHE_DIR` if set, else `__pycache__` beside this file, else the user's cache folder.
     """
     name = f"numbanorm-{source_digest()}"
-    if config.CACHE_DIR:
-        candidates = [Path(config.CACHE_DIR) / name]
+    if _setting():
+        candidates = [Path(_setting()) / name]
     else:
         user = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
         candidates = [Path(__file__).parent / "__pycache__" / name, Path(user) / name]

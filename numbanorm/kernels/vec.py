@@ -127,7 +127,7 @@ def load_lanes(_: Any, p: Any, start: Any, stop: Any) -> Any:
     v = native(p.dtype)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _masked_load(builder, *args, v)
+        return _masked_load(builder, args[0], args[1], args[2], v)
 
     return v(p, types.int64, types.int64), codegen
 
@@ -148,8 +148,8 @@ def store_lanes(_: Any, p: Any, v: Any, start: Any, stop: Any) -> Any:
     """Write the lanes [start, stop) of a vector at p, touching nothing else."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        where, value, *between = args
-        mask = _lanes_between(builder, *between, v.lanes)
+        where, value, start, stop = args
+        mask = _lanes_between(builder, start, stop, v.lanes)
         call = [value, _vector_pointer(builder, where, v), I32(v.dtype.bitwidth // 8), mask]
         _call(builder, f"llvm.masked.store.{_suffix(v)}.p0", ir.VoidType(), call)
         return context.get_dummy_value()
