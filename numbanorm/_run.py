@@ -70,6 +70,11 @@ def workers_for(elements: int) -> int:
     return 1 if elements < PARALLEL_ELEMENTS else _threads.get_num_threads()
 
 
+def _queue(workers: int) -> Array:
+    """Return a counter of work taken for each worker, each on a cache line of its own."""
+    return np.zeros(_tiles.SPACING * workers, np.int64)
+
+
 def goes_along(view: View) -> bool:
     """Return whether statistics are read along memory, in contiguous runs, rather than across."""
     _, outer, _, width, run = view
@@ -111,7 +116,8 @@ def moments(x: Array, view: View) -> tuple[Array, Array]:
     """Return the mean and the biased variance of each statistic, in float64."""
     batch, outer, group, width, run = view
     mean, var = np.empty(batch * group), np.empty(batch * group)
-    k, workers, counter = kernels(), workers_for(x.size), np.zeros(1, np.int64)
+    k, workers = kernels(), workers_for(x.size)
+    counter = _queue(workers)
     args: tuple[Any, ...]
     if goes_along(view):
         _, _, tiles = _tiles.along_tiles(outer, width * run)
@@ -140,7 +146,8 @@ def affine(
     """Normalise x into y by given means and variances."""
     none = _NONE[x.dtype]
     weight, bias = none if weight is None else weight, none if bias is None else bias
-    k, workers, counter = kernels(), workers_for(x.size), np.zeros(1, np.int64)
+    k, workers = kernels(), workers_for(x.size)
+    counter = _queue(workers)
     streamed = y.nbytes >= STREAM_BYTES
     args: tuple[Any, ...] = y, x, weight, bias, mean, var, eps, view, backwards
     if view[4] >= ALONG_RUN or goes_along(view):
@@ -168,7 +175,7 @@ def normalize(
     none = _NONE[x.dtype]
     weight, bias = none if weight is None else weight, none if bias is None else bias
     mean, var = np.empty(batch * group), np.empty(batch * group)
-    k, counter, streamed = kernels(), np.zeros(1, np.int64), y.nbytes >= STREAM_BYTES
+    k, counter, streamed = kernels(), _queue(workers), y.nbytes >= STREAM_BYTES
     args: tuple[Any, ...] = y, x, weight, bias, mean, var, eps, view
     if cut is None:
         args = *args, streamed, counter
@@ -213,14 +220,14 @@ def backward(
     if goes_along(view):
         if 1 < workers and lines < 4 * workers and lines % workers:
             _, _, tiles = _tiles.along_tiles(outer, run)
-            partial, counter = np.empty(3 * lines * tiles), np.zeros(1, np.int64)
+            partial, counter = np.empty(3 * lines * tiles), _queue(workers)
             along = k.back_along
             args = dy, x, mean, totals, view, partial, counter
             _threads.run(along.sums_serial, along.sums_parallel, args, workers)
-            args = *given, table, view, training, streamed, np.zeros(1, np.int64)
+            args = *given, table, view, training, streamed, _queue(workers)
             _threads.run(along.apply_serial, along.apply_parallel, args, workers)
         else:
-            args = *given, view, training, streamed, np.zeros(1, np.int64)
+            args = *given, view, training, streamed, _queue(workers)
             back = k.back_along
             _threads.run(back.backward_serial, back.backward_parallel, args, workers)
     else:
@@ -248,15 +255,13 @@ def _backward_across(
     if workers > 1 and not cut.fits:
         partial = np.empty(3 * cut.tiles * totals.size // 3)
         args = dy, x, mean, totals, view, partial, cut.slab, work, cut.room
-        _threads.run(back.sums_serial, back.sums_parallel, (*args, np.zeros(1, np.int64)), workers)
+        _threads.run(back.sums_serial, back.sums_parallel, (*args, _queue(workers)), workers)
         args = *given, table, view, training, cut.slab, coefs, cut.room, streamed
-        _threads.run(
-            back.apply_serial, back.apply_parallel, (*args, np.zeros(1, np.int64)), workers
-        )
+        _threads.run(back.apply_serial, back.apply_parallel, (*args, _queue(workers)), workers)
     else:
         args = *given, table, view, training, cut.slab, work, coefs, cut.room, streamed
         _threads.run(
-            back.backward_serial, back.backward_parallel, (*args, np.zeros(1, np.int64)), workers
+            back.backward_serial, back.backward_parallel, (*args, _queue(workers)), workers
         )
 
 
@@ -282,5 +287,5 @@ def update_running(
 def copy(y: Array, x: Array) -> None:
     """Copy x to y as fast as memory allows: what the speed of everything else is compared with."""
     k, workers = kernels().copying, workers_for(x.size)
-    args = y, x, x.size, y.nbytes >= STREAM_BYTES, np.zeros(1, np.int64)
+    args = y, x, x.size, y.nbytes >= STREAM_BYTES, _queue(workers)
     _threads.run(k.copy_serial, k.copy_parallel, args, workers)

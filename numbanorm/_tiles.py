@@ -12,6 +12,9 @@ ALONG_TILE = 8192
 # Elements of one claim of work without sums: enough to hide an atomic addition, few to share.
 CLAIM = 32768
 
+# Each worker's counter of work taken has a cache line of its own: so many int64s.
+SPACING = 8
+
 # An across tile holds at least so many rows (partial sums then take under 2 % of x's memory) and,
 # where rows are short, so many elements.
 ACROSS_ROWS = 512

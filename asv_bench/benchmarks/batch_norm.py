@@ -2,7 +2,7 @@
 
 import numbanorm as nbn
 
-from .common import LAYOUTS, MODES, SHAPES, inputs, ratios
+from .common import LAYOUTS, MODES, SHAPES, STREAMS, inputs, ratios
 
 # No layout or mode is left out: each has kernels of its own.
 PARAMS = ([*SHAPES], LAYOUTS, [1, 2])
@@ -43,7 +43,7 @@ class Ratio:
 
     def track_copy(self, shape, layout, threads, mode):
         times = ratios({"ours": self.data.ours(mode), "other": self.data.copy()})
-        return times["other"] / times["ours"]
+        return STREAMS[mode] * times["other"] / times["ours"]
 
     track_copy.unit = "copy time / time"
 

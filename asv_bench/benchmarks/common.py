@@ -12,7 +12,9 @@ import numbanorm as nbn
 # no multiple of 16. N, C, H, W.
 SHAPES = {
     "32x64x112x112": (32, 64, 112, 112),
+    "32x64x56x56": (32, 64, 56, 56),
     "32x256x56x56": (32, 256, 56, 56),
+    "32x512x28x28": (32, 512, 28, 28),
     "32x1024x14x14": (32, 1024, 14, 14),
     "32x2048x7x7": (32, 2048, 7, 7),
     "20x100x35x45": (20, 100, 35, 45),
@@ -129,17 +131,33 @@ def inputs(name, layout):
 
 
 def ratios(candidates, seconds=0.4, least=5):
-    """Return the median seconds of each of {name: callable}, called in turn, after a warm-up.
+    """Return the median seconds of each of {name: callable}, called in turns, after a warm-up.
 
-    In turn, so that a change of the machine's clock or load meets them all.
+    In turns, so that a change of the machine's clock or load meets them all. A turn starts with a
+    pause, for the threads of the one before to stop spinning (libgomp's do for milliseconds, on the
+    cores that the next one needs), and a call that is not counted.
     """
     samples = {name: [] for name in candidates}
-    for call in candidates.values():
-        call()
+    repeats = {name: max(1, int(2e-3 / once(call))) for name, call in candidates.items()}
     end = time.perf_counter() + seconds * len(candidates)
     while time.perf_counter() < end or len(next(iter(samples.values()))) < least:
         for name, call in candidates.items():
-            start = time.perf_counter()
+            time.sleep(0.005)
             call()
-            samples[name].append(time.perf_counter() - start)
+            start = time.perf_counter()
+            for _ in range(repeats[name]):
+                call()
+            samples[name].append((time.perf_counter() - start) / repeats[name])
     return {name: median(values) for name, values in samples.items()}
+
+
+def once(call):
+    """Return the seconds of a second call."""
+    call()
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+# What `track_copy` compares with: for backward a stream of two reads and one write.
+STREAMS = {"train": 1.0, "eval": 1.0, "backward": 1.5}

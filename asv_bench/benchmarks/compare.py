@@ -16,7 +16,7 @@ SMALL = ["32x1024x14x14", "20x100x35x45", "1x64x56x56"]
 
 def table(names, onednn):
     """Print a line per shape, layout and mode, then the geometric means of each."""
-    from benchmarks.common import LAYOUTS, MODES, SHAPES, inputs, ratios
+    from benchmarks.common import LAYOUTS, MODES, SHAPES, STREAMS, inputs, ratios
 
     means = {}
     print(f"{'shape':15} {'layout':6} {'mode':8} {'us':>9} {'copy':>6} {'torch':>6} {'oneDNN':>6}")
@@ -29,6 +29,7 @@ def table(names, onednn):
                 peers = {"torch": data.torch(mode), "oneDNN": peer.get(mode)}
                 calls |= {k: v for k, v in peers.items() if v}
                 times = ratios(calls)
+                times["copy"] *= STREAMS[mode]
                 ours = times["ours"]
                 row = [times.get(k, math.nan) / ours for k in ("copy", "torch", "oneDNN")]
                 means.setdefault((layout, mode), []).append((data.x.nbytes, row))

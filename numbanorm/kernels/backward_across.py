@@ -65,7 +65,7 @@ def line_totals(work, room, view, n, fold, slot, start, like):
 
 
 @leaf
-def sums_worker(worker, dy, x, mean, partial, view, slab, work, room, counter):
+def sums_worker(worker, workers, dy, x, mean, partial, view, slab, work, room, counter):
     """Write the three sums of every tile of every line, tile by tile."""
     dy, x, partial = pointer(dy), pointer(x), pointer(partial)
     mean, work = pointer(mean), at(pointer(work), worker * SUMS * room)
@@ -76,7 +76,8 @@ def sums_worker(worker, dy, x, mean, partial, view, slab, work, room, counter):
     slabs = slab_count(columns, slab, 0)
     units = batch * tiles * slabs
     filled = -1
-    unit = claim(pointer(counter), 1)
+    queue = pointer(counter), worker, workers
+    unit, _ = claim(queue, units, 1, False)
     while unit < units:
         b, tile = unit // (tiles * slabs), unit % tiles
         start, stop = slab_bounds(columns, slab, 0, unit // tiles % slabs)
@@ -91,7 +92,7 @@ def sums_worker(worker, dy, x, mean, partial, view, slab, work, room, counter):
         for slot in range(start // run, stop // run):
             found = line_totals(work, room, view, n, fold, slot, start, x)
             put_totals(base, slots, slot, found)
-        unit = claim(pointer(counter), 1)
+        unit, _ = claim(queue, units, 1, False)
 
 
 @leaf
@@ -116,7 +117,7 @@ def merge_sums(partial, view, x, totals):
 @serial
 def sums_serial(dy, x, mean, totals, view, partial, slab, work, room, counter):
     """Write the three sums of every line; `partial` has room for those of every tile too."""
-    sums_worker(0, dy, x, mean, partial, view, slab, work, room, counter)
+    sums_worker(0, 1, dy, x, mean, partial, view, slab, work, room, counter)
     merge_sums(partial, view, x, totals)
 
 
@@ -124,7 +125,7 @@ def sums_serial(dy, x, mean, totals, view, partial, slab, work, room, counter):
 def sums_parallel(dy, x, mean, totals, view, partial, slab, work, room, counter, workers):
     """Like `sums_serial`, on several threads."""
     for k in prange(workers):
-        sums_worker(k, dy, x, mean, partial, view, slab, work, room, counter)
+        sums_worker(k, workers, dy, x, mean, partial, view, slab, work, room, counter)
     merge_sums(partial, view, x, totals)
 
 
@@ -133,7 +134,21 @@ def sums_parallel(dy, x, mean, totals, view, partial, slab, work, room, counter,
 
 @leaf
 def apply_worker(
-    worker, dx, dy, x, weight, rstd, table, view, training, slab, coefs, room, streamed, counter
+    worker,
+    workers,
+    dx,
+    dy,
+    x,
+    weight,
+    rstd,
+    table,
+    view,
+    training,
+    slab,
+    coefs,
+    room,
+    streamed,
+    counter,
 ):
     """Write dx, last rows first, by the coefficients of each statistic."""
     dx, dy, x, weight = pointer(dx), pointer(dy), pointer(x), optional(weight)
@@ -147,9 +162,9 @@ def apply_worker(
     slabs = slab_count(columns, slab, lead)
     units = batch * tiles * slabs
     filled = -1
-    i = claim(pointer(counter), 1)
-    while i < units:
-        unit = units - 1 - i
+    queue = pointer(counter), worker, workers
+    unit, _ = claim(queue, units, 1, True)
+    while unit < units:
         b, tile = unit // (tiles * slabs), unit % tiles
         start, stop = slab_bounds(columns, slab, lead, unit // tiles % slabs)
         n = stop - start
@@ -173,7 +188,7 @@ def apply_worker(
             training,
             streamed,
         )
-        i = claim(pointer(counter), 1)
+        unit, _ = claim(queue, units, 1, True)
     if streamed:
         fence()
 
@@ -208,7 +223,7 @@ def apply_serial(
         pointer(x),
     )
     apply_worker(
-        0, dx, dy, x, weight, rstd, table, view, training, slab, coefs, room, streamed, counter
+        0, 1, dx, dy, x, weight, rstd, table, view, training, slab, coefs, room, streamed, counter
     )
 
 
@@ -244,7 +259,21 @@ def apply_parallel(
     )
     for k in prange(workers):
         apply_worker(
-            k, dx, dy, x, weight, rstd, table, view, training, slab, coefs, room, streamed, counter
+            k,
+            workers,
+            dx,
+            dy,
+            x,
+            weight,
+            rstd,
+            table,
+            view,
+            training,
+            slab,
+            coefs,
+            room,
+            streamed,
+            counter,
         )
 
 
@@ -254,6 +283,7 @@ def apply_parallel(
 @leaf
 def backward_worker(
     worker,
+    workers,
     dx,
     dy,
     x,
@@ -282,7 +312,8 @@ def backward_worker(
     rows, tiles = across_tiles(outer, columns, fold)
     lead = line_lead(dx, view)
     slabs = slab_count(columns, slab, lead)
-    unit = claim(pointer(counter), 1)
+    queue = pointer(counter), worker, workers
+    unit, _ = claim(queue, batch * slabs, 1, False)
     while unit < batch * slabs:
         b = unit // slabs
         start, stop = slab_bounds(columns, slab, lead, unit % slabs)
@@ -321,7 +352,7 @@ def backward_worker(
                 training,
                 streamed,
             )
-        unit = claim(pointer(counter), 1)
+        unit, _ = claim(queue, batch * slabs, 1, False)
     if streamed:
         fence()
 
@@ -348,6 +379,7 @@ def backward_serial(
     """Write dx, and the sums of dy and dy * x_hat of every line into `totals`."""
     backward_worker(
         0,
+        1,
         dx,
         dy,
         x,
@@ -391,6 +423,7 @@ def backward_parallel(
     for k in prange(workers):
         backward_worker(
             k,
+            workers,
             dx,
             dy,
             x,

@@ -76,7 +76,7 @@ def line_slope(view, line, rstd, weight, like):
 
 
 @leaf
-def sums_worker(dy, x, mean, partial, view, counter):
+def sums_worker(worker, workers, dy, x, mean, partial, view, counter):
     """Write the three sums of every tile of every line, in order."""
     dy, x, partial = pointer(dy), pointer(x), pointer(partial)
     mean = pointer(mean)
@@ -85,16 +85,17 @@ def sums_worker(dy, x, mean, partial, view, counter):
     step = max(1, CLAIM // max(1, rows * min(run, CLAIM)))
     sums = stack_doubles(96)
     units = batch * group * width * tiles
-    first = claim(pointer(counter), step)
-    while first < units:
-        for unit in range(first, min(first + step, units)):
+    queue = pointer(counter), worker, workers
+    first, many = claim(queue, units, step, False)
+    while many > 0:
+        for unit in range(first, first + many):
             line = unit // tiles
             i, mu = line_start(view, line), get(mean, line // width)
             found = tile_gradient(
                 sums, at(dy, i), at(x, i), outer, group * width * run, run, unit % tiles, mu
             )
             put_totals(partial, 1, 3 * unit, found)
-        first = claim(pointer(counter), step)
+        first, many = claim(queue, units, step, False)
 
 
 @leaf
@@ -116,15 +117,15 @@ def merge_sums(partial, view, totals):
 @serial
 def sums_serial(dy, x, mean, totals, view, partial, counter):
     """Write the three sums of every line; `partial` is room for three float64s per tile."""
-    sums_worker(dy, x, mean, partial, view, counter)
+    sums_worker(0, 1, dy, x, mean, partial, view, counter)
     merge_sums(partial, view, totals)
 
 
 @parallel
 def sums_parallel(dy, x, mean, totals, view, partial, counter, workers):
     """Like `sums_serial`, on several threads."""
-    for _ in prange(workers):
-        sums_worker(dy, x, mean, partial, view, counter)
+    for k in prange(workers):
+        sums_worker(k, workers, dy, x, mean, partial, view, counter)
     merge_sums(partial, view, totals)
 
 
@@ -132,7 +133,9 @@ def sums_parallel(dy, x, mean, totals, view, partial, counter, workers):
 
 
 @leaf
-def apply_worker(dx, dy, x, weight, mean, rstd, coefs, view, training, streamed, counter):
+def apply_worker(
+    worker, workers, dx, dy, x, weight, mean, rstd, coefs, view, training, streamed, counter
+):
     """Write dx, last element first, by the coefficients of each statistic (`finish_all`)."""
     dx, dy, x, weight = pointer(dx), pointer(dy), pointer(x), optional(weight)
     rstd, coefs = pointer(rstd), pointer(coefs)
@@ -140,10 +143,10 @@ def apply_worker(dx, dy, x, weight, mean, rstd, coefs, view, training, streamed,
     slots, parts = group * width, ceil_div(run, CLAIM)
     units = batch * outer * slots * parts
     step = max(1, CLAIM // max(1, run))
-    first = claim(pointer(counter), step)
-    while first < units:
-        for i in range(first, min(first + step, units)):
-            unit = units - 1 - i
+    queue = pointer(counter), worker, workers
+    first, many = claim(queue, units, step, True)
+    while many > 0:
+        for unit in range(first, first + many):
             place = unit // parts
             line = place // (outer * slots) * slots + place % slots
             start, stop = piece(run, parts, unit % parts)
@@ -158,7 +161,7 @@ def apply_worker(dx, dy, x, weight, mean, rstd, coefs, view, training, streamed,
                 training,
                 streamed,
             )
-        first = claim(pointer(counter), step)
+        first, many = claim(queue, units, step, True)
     if streamed:
         fence()
 
@@ -197,7 +200,7 @@ def apply_serial(dx, dy, x, weight, mean, rstd, totals, coefs, view, training, s
         training,
         pointer(x),
     )
-    apply_worker(dx, dy, x, weight, mean, rstd, coefs, view, training, streamed, counter)
+    apply_worker(0, 1, dx, dy, x, weight, mean, rstd, coefs, view, training, streamed, counter)
 
 
 @parallel
@@ -215,15 +218,19 @@ def apply_parallel(
         training,
         pointer(x),
     )
-    for _ in prange(workers):
-        apply_worker(dx, dy, x, weight, mean, rstd, coefs, view, training, streamed, counter)
+    for k in prange(workers):
+        apply_worker(
+            k, workers, dx, dy, x, weight, mean, rstd, coefs, view, training, streamed, counter
+        )
 
 
 # --- both, while a statistic's elements are in cache ----------------------------------------------
 
 
 @leaf
-def backward_worker(dx, dy, x, weight, mean, rstd, totals, view, training, streamed, counter):
+def backward_worker(
+    worker, workers, dx, dy, x, weight, mean, rstd, totals, view, training, streamed, counter
+):
     """Take statistics one by one: write its dx while reading the next one's elements."""
     dx, dy, x, weight = pointer(dx), pointer(dy), pointer(x), optional(weight)
     mean, rstd, totals = pointer(mean), pointer(rstd), pointer(totals)
@@ -231,14 +238,15 @@ def backward_worker(dx, dy, x, weight, mean, rstd, totals, view, training, strea
     lines, stride = batch * group * width, group * width * run
     step = max(1, CLAIM // max(1, outer * width * run))
     sums = stack_doubles(96)
-    s = claim(pointer(counter), step)
-    stop = min(s + step, batch * group)
+    queue = pointer(counter), worker, workers
+    s, many = claim(queue, batch * group, step, False)
+    stop = s + many
     ready = False
     while s < batch * group:
         after = s + 1
         if after == stop:
-            after = claim(pointer(counter), step)
-            stop = min(after + step, batch * group)
+            after, many = claim(queue, batch * group, step, False)
+            stop = after + many
         if not ready:
             for line in range(s * width, (s + 1) * width):
                 i, mu = line_start(view, line), get(mean, line // width)
@@ -279,7 +287,7 @@ def backward_worker(dx, dy, x, weight, mean, rstd, totals, view, training, strea
 @serial
 def backward_serial(dx, dy, x, weight, mean, rstd, totals, view, training, streamed, counter):
     """Write dx, and the sums of dy and dy * x_hat of every line into `totals`."""
-    backward_worker(dx, dy, x, weight, mean, rstd, totals, view, training, streamed, counter)
+    backward_worker(0, 1, dx, dy, x, weight, mean, rstd, totals, view, training, streamed, counter)
 
 
 @parallel
@@ -287,5 +295,7 @@ def backward_parallel(
     dx, dy, x, weight, mean, rstd, totals, view, training, streamed, counter, workers
 ):
     """Like `backward_serial`, on several threads."""
-    for _ in prange(workers):
-        backward_worker(dx, dy, x, weight, mean, rstd, totals, view, training, streamed, counter)
+    for k in prange(workers):
+        backward_worker(
+            k, workers, dx, dy, x, weight, mean, rstd, totals, view, training, streamed, counter
+        )

@@ -10,11 +10,12 @@ from numbanorm.kernels.vec import fence, lanes, load, load_first, store_lanes
 
 
 @leaf
-def copy_worker(y, x, n, streamed, counter):
+def copy_worker(worker, workers, y, x, n, streamed, counter):
     """Copy pieces of n contiguous elements from x to y."""
     y, x = pointer(y), pointer(x)
     parts, step = ceil_div(n, CLAIM), lanes(pointer(x))
-    part = claim(pointer(counter), 1)
+    queue = pointer(counter), worker, workers
+    part, _ = claim(queue, parts, 1, False)
     while part < parts:
         first, stop = piece(n, parts, part)
         head = first + peel(at(y, first), stop - first, streamed)
@@ -23,7 +24,7 @@ def copy_worker(y, x, n, streamed, counter):
         for i in range(head, last, step):
             put_vector(at(y, i), load(at(x, i)), streamed)
         store_lanes(at(y, last), load_first(at(x, last), stop - last), 0, stop - last)
-        part = claim(pointer(counter), 1)
+        part, _ = claim(queue, parts, 1, False)
     if streamed:
         fence()
 
@@ -31,11 +32,11 @@ def copy_worker(y, x, n, streamed, counter):
 @serial
 def copy_serial(y, x, n, streamed, counter):
     """Copy n contiguous elements from x to y."""
-    copy_worker(y, x, n, streamed, counter)
+    copy_worker(0, 1, y, x, n, streamed, counter)
 
 
 @parallel
 def copy_parallel(y, x, n, streamed, counter, workers):
     """Like `copy_serial`, on several threads."""
-    for _ in prange(workers):
-        copy_worker(y, x, n, streamed, counter)
+    for k in prange(workers):
+        copy_worker(k, workers, y, x, n, streamed, counter)

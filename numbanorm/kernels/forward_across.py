@@ -35,7 +35,7 @@ def line_lead(y, view):
 
 
 @leaf
-def moments_worker(worker, x, partial, view, slab, work, room, counter):
+def moments_worker(worker, workers, x, partial, view, slab, work, room, counter):
     """Write the mean and m2 of every tile of every statistic, tile by tile."""
     x, partial, work = pointer(x), pointer(partial), at(pointer(work), worker * SUMS * room)
     batch, outer, group, width, run = view
@@ -44,7 +44,8 @@ def moments_worker(worker, x, partial, view, slab, work, room, counter):
     rows, tiles = across_tiles(outer, columns, fold)
     slabs = slab_count(columns, slab, 0)
     units = batch * tiles * slabs
-    unit = claim(pointer(counter), 1)
+    queue = pointer(counter), worker, workers
+    unit, _ = claim(queue, units, 1, False)
     while unit < units:
         tile = unit // slabs
         start, stop = slab_bounds(columns, slab, 0, unit % slabs)
@@ -54,7 +55,7 @@ def moments_worker(worker, x, partial, view, slab, work, room, counter):
         mean = at(partial, 2 * tile * group + start // per)
         m2 = at(mean, group)
         tile_moments(base, here, columns, stop - start, per, fold, work, room, 0.0, mean, m2)
-        unit = claim(pointer(counter), 1)
+        unit, _ = claim(queue, units, 1, False)
 
 
 @leaf
@@ -90,15 +91,15 @@ def moments_serial(x, mean, var, view, partial, slab, work, room, counter):
 
     `partial` is room for two float64s per tile and statistic.
     """
-    moments_worker(0, x, partial, view, slab, work, room, counter)
+    moments_worker(0, 1, x, partial, view, slab, work, room, counter)
     merge_moments(x, partial, view, mean, var)
 
 
 @parallel
 def moments_parallel(x, mean, var, view, partial, slab, work, room, counter, workers):
     """Like `moments_serial`, on several threads."""
-    for worker in prange(workers):
-        moments_worker(worker, x, partial, view, slab, work, room, counter)
+    for k in prange(workers):
+        moments_worker(k, workers, x, partial, view, slab, work, room, counter)
     merge_moments(x, partial, view, mean, var)
 
 
@@ -133,6 +134,7 @@ def lines_agree(y, n, columns, fold):
 @leaf
 def affine_worker(
     worker,
+    workers,
     y,
     x,
     weight,
@@ -160,9 +162,9 @@ def affine_worker(
     slabs = slab_count(columns, slab, lead)
     units = batch * tiles * slabs
     filled = -1
-    i = claim(pointer(counter), 1)
-    while i < units:
-        unit = units - 1 - i if backwards else i
+    queue = pointer(counter), worker, workers
+    unit, _ = claim(queue, units, 1, backwards)
+    while unit < units:
         # The tiles of one slab follow one another, so that its coefficients serve many of them.
         b, tile = unit // (tiles * slabs), unit % tiles
         start, stop = slab_bounds(columns, slab, lead, unit // tiles % slabs)
@@ -176,7 +178,7 @@ def affine_worker(
         affine_rows(
             at(y, e), at(x, e), here, columns, stop - start, fold, whole, coefs, room, streamed
         )
-        i = claim(pointer(counter), 1)
+        unit, _ = claim(queue, units, 1, backwards)
     if streamed:
         fence()
 
@@ -187,7 +189,22 @@ def affine_serial(
 ):
     """Normalise x into y by given means and variances."""
     affine_worker(
-        0, y, x, weight, bias, mean, var, eps, view, backwards, slab, coefs, room, streamed, counter
+        0,
+        1,
+        y,
+        x,
+        weight,
+        bias,
+        mean,
+        var,
+        eps,
+        view,
+        backwards,
+        slab,
+        coefs,
+        room,
+        streamed,
+        counter,
     )
 
 
@@ -213,6 +230,7 @@ def affine_parallel(
     for k in prange(workers):
         affine_worker(
             k,
+            workers,
             y,
             x,
             weight,
@@ -235,7 +253,22 @@ def affine_parallel(
 
 @leaf
 def normalize_worker(
-    worker, y, x, weight, bias, mean, var, eps, view, slab, work, coefs, room, streamed, counter
+    worker,
+    workers,
+    y,
+    x,
+    weight,
+    bias,
+    mean,
+    var,
+    eps,
+    view,
+    slab,
+    work,
+    coefs,
+    room,
+    streamed,
+    counter,
 ):
     """Take slabs one by one: read all their rows, then normalise them, last tile first."""
     y, x, weight, bias = pointer(y), pointer(x), optional(weight), optional(bias)
@@ -247,10 +280,11 @@ def normalize_worker(
     rows, tiles = across_tiles(outer, columns, fold)
     lead = line_lead(y, view)
     slabs = slab_count(columns, slab, lead)
-    unit = claim(pointer(counter), 1)
+    queue = pointer(counter), worker, workers
+    unit, _ = claim(queue, batch * slabs, 1, False)
     ready = False
     while unit < batch * slabs:
-        after = claim(pointer(counter), 1)
+        after, _ = claim(queue, batch * slabs, 1, False)
         b = unit // slabs
         start, stop = slab_bounds(columns, slab, lead, unit % slabs)
         n, s = stop - start, b * group + start // per
@@ -318,7 +352,7 @@ def normalize_serial(
 ):
     """Write the mean and variance of each statistic, and x normalised by them into y."""
     normalize_worker(
-        0, y, x, weight, bias, mean, var, eps, view, slab, work, coefs, room, streamed, counter
+        0, 1, y, x, weight, bias, mean, var, eps, view, slab, work, coefs, room, streamed, counter
     )
 
 
@@ -329,5 +363,20 @@ def normalize_parallel(
     """Like `normalize_serial`, on several threads."""
     for k in prange(workers):
         normalize_worker(
-            k, y, x, weight, bias, mean, var, eps, view, slab, work, coefs, room, streamed, counter
+            k,
+            workers,
+            y,
+            x,
+            weight,
+            bias,
+            mean,
+            var,
+            eps,
+            view,
+            slab,
+            work,
+            coefs,
+            room,
+            streamed,
+            counter,
         )

@@ -38,7 +38,7 @@ def line_coefficients(view, line, mean, var, eps, weight, bias, like):
 
 
 @leaf
-def moments_worker(x, partial, view, counter):
+def moments_worker(worker, workers, x, partial, view, counter):
     """Write (count, mean, m2) of every tile of every statistic, in order."""
     x, partial = pointer(x), pointer(partial)
     batch, outer, group, width, run = view
@@ -47,15 +47,16 @@ def moments_worker(x, partial, view, counter):
     step = max(1, CLAIM // max(1, rows * min(chunk, CLAIM)))
     sums = stack_doubles(64)
     units = batch * group * tiles
-    first = claim(pointer(counter), step)
-    while first < units:
-        for unit in range(first, min(first + step, units)):
+    queue = pointer(counter), worker, workers
+    first, many = claim(queue, units, step, False)
+    while many > 0:
+        for unit in range(first, first + many):
             base = at(x, slice_start(view, unit // tiles))
             count, mean, m2 = tile_moments(sums, base, outer, stride, chunk, unit % tiles)
             put(partial, 3 * unit, count)
             put(partial, 3 * unit + 1, mean)
             put(partial, 3 * unit + 2, m2)
-        first = claim(pointer(counter), step)
+        first, many = claim(queue, units, step, False)
 
 
 @leaf
@@ -81,15 +82,15 @@ def moments_serial(x, mean, var, view, partial, counter):
 
     `partial` is room for three float64s per tile.
     """
-    moments_worker(x, partial, view, counter)
+    moments_worker(0, 1, x, partial, view, counter)
     merge_moments(partial, view, mean, var)
 
 
 @parallel
 def moments_parallel(x, mean, var, view, partial, counter, workers):
     """Like `moments_serial`, on several threads."""
-    for _ in prange(workers):
-        moments_worker(x, partial, view, counter)
+    for k in prange(workers):
+        moments_worker(k, workers, x, partial, view, counter)
     merge_moments(partial, view, mean, var)
 
 
@@ -97,7 +98,9 @@ def moments_parallel(x, mean, var, view, partial, counter, workers):
 
 
 @leaf
-def affine_worker(y, x, weight, bias, mean, var, eps, view, backwards, streamed, counter):
+def affine_worker(
+    worker, workers, y, x, weight, bias, mean, var, eps, view, backwards, streamed, counter
+):
     """Normalise lines by given statistics; `backwards` starts at the end, where x is cached."""
     y, x, weight, bias = pointer(y), pointer(x), optional(weight), optional(bias)
     mean, var = pointer(mean), pointer(var)
@@ -105,10 +108,9 @@ def affine_worker(y, x, weight, bias, mean, var, eps, view, backwards, streamed,
     parts = ceil_div(run, CLAIM)
     units = batch * outer * group * width * parts
     step = max(1, CLAIM // max(1, run))
-    first = claim(pointer(counter), step)
-    while first < units:
-        count = min(step, units - first)
-        start = units - first - count if backwards else first
+    queue = pointer(counter), worker, workers
+    start, count = claim(queue, units, step, backwards)
+    while count > 0:
         if parts == 1:
             affine_lines(y, x, weight, bias, mean, var, eps, view, start, count, streamed)
         else:
@@ -117,7 +119,7 @@ def affine_worker(y, x, weight, bias, mean, var, eps, view, backwards, streamed,
             coefs = line_coefficients(view, line, mean, var, eps, weight, bias, x)
             begin, n = line * run + begin, end - begin
             affine(at(y, begin), at(x, begin), n, coefs, coefs, False, False, streamed)
-        first = claim(pointer(counter), step)
+        start, count = claim(queue, units, step, backwards)
     if streamed:
         fence()
 
@@ -142,7 +144,7 @@ def affine_lines(y, x, weight, bias, mean, var, eps, view, first, count, streame
 @serial
 def affine_serial(y, x, weight, bias, mean, var, eps, view, backwards, streamed, counter):
     """Normalise x into y by given means and variances."""
-    affine_worker(y, x, weight, bias, mean, var, eps, view, backwards, streamed, counter)
+    affine_worker(0, 1, y, x, weight, bias, mean, var, eps, view, backwards, streamed, counter)
 
 
 @parallel
@@ -150,8 +152,10 @@ def affine_parallel(
     y, x, weight, bias, mean, var, eps, view, backwards, streamed, counter, workers
 ):
     """Like `affine_serial`, on several threads."""
-    for _ in prange(workers):
-        affine_worker(y, x, weight, bias, mean, var, eps, view, backwards, streamed, counter)
+    for k in prange(workers):
+        affine_worker(
+            k, workers, y, x, weight, bias, mean, var, eps, view, backwards, streamed, counter
+        )
 
 
 # --- both, while a statistic's elements are in cache ----------------------------------------------
@@ -176,7 +180,7 @@ def bundle_size(view):
 
 
 @leaf
-def normalize_worker(y, x, weight, bias, mean, var, eps, view, streamed, counter):
+def normalize_worker(worker, workers, y, x, weight, bias, mean, var, eps, view, streamed, counter):
     """Take statistics, or bundles of them, one by one: normalise it while reading the next.
 
     Where the weight changes within a statistic, the two steps take turns instead.
@@ -189,15 +193,16 @@ def normalize_worker(y, x, weight, bias, mean, var, eps, view, streamed, counter
     units = batch * each
     step = max(1, CLAIM // max(1, outer * chunk * size))
     sums, table = stack_doubles(1024), stack_doubles(80)
-    unit = claim(pointer(counter), step)
-    stop = min(unit + step, units)
+    queue = pointer(counter), worker, workers
+    unit, many = claim(queue, units, step, False)
+    stop = unit + many
     if unit < units:
         read_bundle(sums, x, view, unit, size, mean, var)
     while unit < units:
         after = unit + 1
         if after == stop:
-            after = claim(pointer(counter), step)
-            stop = min(after + step, units)
+            after, many = claim(queue, units, step, False)
+            stop = after + many
         s, here = bundle_of(group, size, each, unit)
         then, there = bundle_of(group, size, each, after)
         if width == 1 and after < units and here == there:
@@ -267,11 +272,11 @@ def affine_bundle(y, x, weight, bias, mean, var, eps, view, s, count, streamed):
 @serial
 def normalize_serial(y, x, weight, bias, mean, var, eps, view, streamed, counter):
     """Write the mean and variance of each statistic, and x normalised by them into y."""
-    normalize_worker(y, x, weight, bias, mean, var, eps, view, streamed, counter)
+    normalize_worker(0, 1, y, x, weight, bias, mean, var, eps, view, streamed, counter)
 
 
 @parallel
 def normalize_parallel(y, x, weight, bias, mean, var, eps, view, streamed, counter, workers):
     """Like `normalize_serial`, on several threads."""
-    for _ in prange(workers):
-        normalize_worker(y, x, weight, bias, mean, var, eps, view, streamed, counter)
+    for k in prange(workers):
+        normalize_worker(k, workers, y, x, weight, bias, mean, var, eps, view, streamed, counter)

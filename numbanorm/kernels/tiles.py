@@ -1,9 +1,9 @@
 """The cutting of work (`numbanorm._tiles`), compiled, and the claiming of it by threads."""
 
 from numbanorm import _tiles
-from numbanorm._tiles import CLAIM
-from numbanorm.kernels.options import inlined
-from numbanorm.kernels.pointers import fetch_add
+from numbanorm._tiles import CLAIM, SPACING
+from numbanorm.kernels.options import inlined, leaf
+from numbanorm.kernels.pointers import at, fetch_add
 
 along_tiles = inlined(_tiles.along_tiles)
 piece = inlined(_tiles.piece)
@@ -31,7 +31,20 @@ def ceil_div(a, b):
     return (a + b - 1) // b
 
 
-@inlined
-def claim(counter, step):
-    """Take the next `step` units of work; returns the first of them."""
-    return fetch_add(counter, step)
+@leaf
+def claim(queue, units, step, backwards):
+    """Take up to `step` units of work; returns the first and how many, 0 where none is left.
+
+    The queue is (counters, worker, workers). Each worker starts with its own equal share, so that
+    from call to call the same data meet the same core's cache, and then helps others with theirs.
+    `backwards` takes each share from its end.
+    """
+    counters, worker, workers = queue
+    for k in range(workers):
+        owner = (worker + k) % workers
+        start, stop = units * owner // workers, units * (owner + 1) // workers
+        taken = fetch_add(at(counters, owner * SPACING), step)
+        if taken < stop - start:
+            count = min(step, stop - start - taken)
+            return (stop - taken - count if backwards else start + taken), count
+    return units, 0
