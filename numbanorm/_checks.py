@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from operator import index
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -55,40 +56,42 @@ def like(name: str, value: Any, x: NDArray[Any]) -> NDArray[Any]:
     return array
 
 
-def _is_vector(value: Any, dtype: np.dtype[Any], size: int) -> bool:
+def _is_plain(value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> bool:
     # What almost every call brings, told in a quarter of a microsecond.
     return (
         type(value) is np.ndarray
         and value.dtype is dtype
-        and value.shape == (size,)
+        and value.shape == shape
         and value.flags.carray
     )
 
 
-def vector(name: str, value: Any, dtype: np.dtype[Any], size: int) -> NDArray[Any]:
-    """Return value as a C-contiguous array of shape (size,) and this dtype, flagged writeable."""
-    if _is_vector(value, dtype, size):
+def parameter(name: str, value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return value as a C-contiguous array of this shape and dtype, flagged writeable."""
+    if _is_plain(value, dtype, shape):
         return value  # type: ignore[no-any-return]
     value = as_array(name, value)
-    _vector_like(name, value, dtype, size)
-    return np.ascontiguousarray(_memory.behaved(value))
+    _shape_and_dtype(name, value, dtype, shape)
+    return np.ascontiguousarray(_memory.behaved(value)).reshape(shape)
 
 
-def _vector_like(name: str, value: NDArray[Any], dtype: np.dtype[Any], size: int) -> None:
-    if value.shape != (size,):
-        raise ValueError(f"{name} must have shape ({size},), got {value.shape}")
+def _shape_and_dtype(
+    name: str, value: NDArray[Any], dtype: np.dtype[Any], shape: tuple[int, ...]
+) -> None:
+    if value.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {value.shape}")
     if value.dtype.newbyteorder("=") != dtype:
         raise TypeError(f"{name} must be {dtype} like x, got {value.dtype}")
 
 
 def statistics(
-    mean: Any, rstd: Any, dtype: np.dtype[Any], size: int
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the statistics a backward pass is given: both of this dtype, or both float64."""
-    mean, rstd = as_array("mean", mean), as_array("rstd", rstd)
-    if mean.dtype.newbyteorder("=") == rstd.dtype.newbyteorder("=") == _FLOAT64:
+    given: dict[str, Any], dtype: np.dtype[Any], shape: tuple[int, ...]
+) -> list[NDArray[Any]]:
+    """Return the statistics a backward pass is given: all of this dtype, or all float64."""
+    arrays = {name: as_array(name, value) for name, value in given.items()}
+    if all(array.dtype.newbyteorder("=") == _FLOAT64 for array in arrays.values()):
         dtype = _FLOAT64
-    return vector("mean", mean, dtype, size), vector("rstd", rstd, dtype, size)
+    return [parameter(name, array, dtype, shape) for name, array in arrays.items()]
 
 
 def numbers(name: str, value: Any, size: int) -> NDArray[np.float64]:
@@ -103,7 +106,7 @@ def numbers(name: str, value: Any, size: int) -> NDArray[np.float64]:
 
 def running(name: str, value: Any, dtype: np.dtype[Any], size: int) -> NDArray[Any]:
     """Return the memory of a running array, of any strides, to be updated in place."""
-    if _is_vector(value, dtype, size):
+    if _is_plain(value, dtype, (size,)):
         return value  # type: ignore[no-any-return]
     array = as_array(name, value)
     # Whoever hands out its memory does so each time; a list gives two different copies.
@@ -113,7 +116,7 @@ def running(name: str, value: Any, dtype: np.dtype[Any], size: int) -> NDArray[A
         raise TypeError(
             f"{name} must be an array that training can update in place, got {type(value).__name__}"
         )
-    _vector_like(name, array, dtype, size)
+    _shape_and_dtype(name, array, dtype, (size,))
     if not array.flags.writeable:
         raise ValueError(f"{name} must be writeable to be updated in place, got a read-only array")
     return array
@@ -123,7 +126,7 @@ def inference(name: str, value: Any, dtype: np.dtype[Any], size: int) -> NDArray
     """Return a running array that inference reads, which needs it."""
     if value is None:
         raise ValueError(f"{name} must be an array when training is False, got None")
-    return vector(name, value, dtype, size)
+    return parameter(name, value, dtype, (size,))
 
 
 def channels(x: NDArray[Any], layout: str) -> int:
@@ -147,6 +150,49 @@ def batch_size(x: NDArray[Any], channels: int) -> None:
         raise ValueError(
             f"x must have more than 1 value per channel when training, got shape {x.shape}"
         )
+
+
+def spatial_size(x: NDArray[Any], layout: str) -> None:
+    """Refuse one value per channel and sample: its variance is 0 whatever the value."""
+    spatial = x.shape[2:] if layout == "NCHW" else x.shape[1:-1]
+    if math.prod(spatial) == 1:
+        raise ValueError(
+            f"x must have more than 1 value per channel when normalised by its own statistics, "
+            f"got shape {x.shape}"
+        )
+
+
+def groups(value: Any, channels: int) -> int:
+    """Return a number of groups that the channels can be divided into."""
+    number = integer("num_groups", value, 1)
+    if channels % number:
+        raise ValueError(f"num_groups must divide the {channels} channels, got {value!r}")
+    return number
+
+
+def group_size(x: NDArray[Any], groups: int) -> None:
+    """Refuse one value per group, as torch does, which counts those of all samples."""
+    if x.size == groups:
+        raise ValueError(f"x must have more than 1 value per group, got shape {x.shape}")
+
+
+def shape(name: str, value: Any) -> tuple[int, ...]:
+    """Return an int or a sequence of ints as a shape of one dimension or more."""
+    values = value if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
+    sizes = tuple(integer(name, size, 0) for size in values)
+    if not sizes:
+        raise ValueError(f"{name} must have 1 or more dimensions, got {value!r}")
+    return sizes
+
+
+def normalized_shape(value: Any, x: NDArray[Any]) -> tuple[int, ...]:
+    """Return the shape of x's last axes that are normalised."""
+    sizes = shape("normalized_shape", value)
+    if x.shape[-len(sizes) :] != sizes:
+        raise ValueError(
+            f"normalized_shape must be x's last sizes, got {sizes} for shape {x.shape}"
+        )
+    return sizes
 
 
 def _number(name: str, value: Any) -> float:
@@ -247,21 +293,32 @@ def dtype(value: Any) -> np.dtype[Any]:
     return found
 
 
+def layer_dtype(x: NDArray[Any], dtype: np.dtype[Any]) -> None:
+    """Check the dtype of a layer's input."""
+    if x.dtype != dtype:
+        raise TypeError(f"x must be {dtype} like the layer, got {x.dtype}")
+
+
 def layer_input(
     x: NDArray[Any],
-    ranks: tuple[int, ...],
+    ranks: tuple[int, ...] | None,
     size: int,
     dtype: np.dtype[Any],
     layout: str,
-) -> None:
-    """Check the rank, the number of channels and the dtype of a layer's input."""
-    if x.ndim not in ranks:
+    exact: bool = True,
+) -> int:
+    """Check the rank, the number of channels and the dtype of a layer's input.
+
+    Returns the number of channels, which if not `exact` may be another one.
+    """
+    if ranks is not None and x.ndim not in ranks:
         wanted = " or ".join(map(str, ranks))
         raise ValueError(f"x must have {wanted} dimensions, got shape {x.shape}")
-    if channels(x, layout) != size:
+    found = channels(x, layout)
+    if found != size and exact:
         raise ValueError(f"x must have {size} channels in layout {layout}, got shape {x.shape}")
-    if x.dtype != dtype:
-        raise TypeError(f"x must be {dtype} like the layer, got {x.dtype}")
+    layer_dtype(x, dtype)
+    return found
 
 
 def called(saved: tuple[Any, ...] | None, name: str) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,142 @@ from numbanorm import _checks, _run, _stats, _view
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+
+class Task:
+    """One array to be normalised, or differentiated, as a norm views it.
+
+    Attributes
+    ----------
+    x : ndarray
+        The array, checked.
+    dtype : dtype
+        That of its parameters and statistics.
+    memory : ndarray
+        x's elements in 1-d, in the order `axes` of x's axes.
+    view : tuple of int
+        (batch, outer, group, width, run); see `numbanorm._view`.
+    """
+
+    def __init__(self, x: Any) -> None:
+        self._given = x
+        self.x = _checks.data("x", x)
+        self.dtype = _checks.DTYPES[self.x.dtype]
+
+    def parameters(self, weight: Any, bias: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
+        """Return the weight and the bias, which may be None, checked."""
+        if weight is not None:
+            weight = _checks.parameter("weight", weight, self.dtype, shape)
+        if bias is not None:
+            bias = _checks.parameter("bias", bias, self.dtype, shape)
+        return weight, bias
+
+    def look(self, kind: str, layout: str, groups: int = 1) -> None:
+        """Find x's memory and the view of it that a norm with channels takes."""
+        self._layout = layout
+        self.memory, first, self._axes = _view.arrange(self.x, layout)
+        self.view = _view.channel_view(kind, _view.sizes(self.x.shape, layout), first, groups)
+
+    def look_rows(self, size: int) -> None:
+        """Find x's memory and the view of rows of `size` elements."""
+        # Rows are the last axes, in memory too: there is no other order to keep.
+        self._layout, self._axes = "NCHW", None
+        self.memory = np.ascontiguousarray(self.x).ravel()
+        self.view = _view.row_view(self.x.size // size if size else 0, size)
+
+    @property
+    def count(self) -> int:
+        """The number of statistics."""
+        return self.view[0] * self.view[2]
+
+    def check_out(self, out: Any, *others: Any) -> None:
+        """Check where the result goes: it may be x, and no part of anything else."""
+        if out is not None:
+            _checks.out(out, (_checks.as_array("x", self._given),), others)
+
+    def normalize(
+        self, weight: Any, bias: Any, eps: float, out: Any, centred: bool = True
+    ) -> tuple[Array, Array, Array]:
+        """Return y and the mean and biased variance of each statistic, float64; NaN if x is empty.
+
+        If not `centred`, the means are 0 and the variances mean squares.
+        """
+        y, target = _view.place(out, self.x.shape, self.x.dtype, self._axes, self._layout)
+        if self.x.size == 0:
+            mean, var = np.full((2, self.count), np.nan)
+        else:
+            weight, bias = _flat(weight), _flat(bias)
+            mean, var = _run.normalize(target, self.memory, weight, bias, eps, self.view, centred)
+        return settle(out, y), mean, var
+
+    def affine(
+        self, weight: Any, bias: Any, mean: Array, var: Array, eps: float, out: Any
+    ) -> Array:
+        """Return x normalised by given means and variances."""
+        y, target = _view.place(out, self.x.shape, self.x.dtype, self._axes, self._layout)
+        if self.x.size:
+            _run.affine(target, self.memory, weight, bias, mean, var, eps, self.view)
+        return settle(out, y)
+
+    def backward(
+        self,
+        dy: Any,
+        mean: Any,
+        rstd: Any,
+        shape: tuple[int, ...],
+        weight: Any,
+        training: Any,
+        out: Any,
+        centred: bool = True,
+    ) -> tuple[Array, Array, Array]:
+        """Return the gradients of x, weight and bias, for statistics of this shape.
+
+        If not `centred`, x was normalised by its mean square, and there is no mean.
+        """
+        upstream = _checks.like("dy", dy, self.x)
+        if centred:
+            given = {"mean": mean, "rstd": rstd}
+            mean, rstd = _checks.statistics(given, self.dtype, shape)
+        else:
+            (rstd,) = _checks.statistics({"rstd": rstd}, self.dtype, shape)
+            mean = None
+        if out is not None:
+            sources = _checks.as_array("x", self._given), _checks.as_array("dy", dy)
+            _checks.out(out, sources, (weight, mean, rstd))
+        dx, target = _view.place(out, self.x.shape, self.x.dtype, self._axes, self._layout)
+        slots = self.view[2] * self.view[3]
+        if self.x.size == 0:
+            dweight, dbias = np.zeros((2, slots), self.dtype)
+        else:
+            upstream = _view.in_order(upstream, self._axes)
+            mean, weight = np.zeros(self.count) if mean is None else mean.ravel(), _flat(weight)
+            dweight, dbias = _run.backward(
+                target,
+                upstream,
+                self.memory,
+                weight,
+                mean,
+                rstd.ravel(),
+                self.view,
+                bool(training),
+                centred,
+            )
+        return settle(out, dx), dweight, dbias
+
+
+def _flat(parameter: Array | None) -> Array | None:
+    return None if parameter is None else parameter.ravel()
+
+
+def settle(out: Array | None, y: Array) -> Array:
+    """Return out, holding y, which is out itself or was computed beside it; y without an out."""
+    if out is None:
+        return y
+    if y is not out:
+        np.asarray(out)[...] = y
+    return out
 
 
 def batch_forward(
@@ -23,116 +160,215 @@ def batch_forward(
     eps: Any,
     layout: str,
     out: Any,
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+) -> tuple[Array, Array, Array]:
     """Return y and the mean and variance it was normalised by; update running arrays in training.
 
     These are float64 in training, else of x's dtype, and never the running arrays themselves
     unless those are C-contiguous. For an empty x in training they are NaN.
     """
-    given, x = x, _checks.data("x", x)
-    channels, dtype = _checks.channels(x, layout), _checks.DTYPES[x.dtype]
-    if weight is not None:
-        weight = _checks.vector("weight", weight, dtype, channels)
-    if bias is not None:
-        bias = _checks.vector("bias", bias, dtype, channels)
+    task = Task(x)
+    channels = _checks.channels(task.x, layout)
+    weight, bias = task.parameters(weight, bias, (channels,))
     eps = _checks.epsilon(eps)
     if training:
         momentum = _checks.finite("momentum", momentum)
-        if running_mean is not None:
-            running_mean = _checks.running("running_mean", running_mean, dtype, channels)
-        if running_var is not None:
-            running_var = _checks.running("running_var", running_var, dtype, channels)
-        _checks.batch_size(x, channels)
+        running_mean, running_var = _running(running_mean, running_var, task.dtype, channels)
+        _checks.batch_size(task.x, channels)
     else:
-        running_mean = _checks.inference("running_mean", running_mean, dtype, channels)
-        running_var = _checks.inference("running_var", running_var, dtype, channels)
-    if out is not None:
-        _checks.out(out, (_checks.as_array("x", given),), (weight, bias, running_mean, running_var))
-    memory, first, axes = _view.arrange(x, layout)
-    y, target = _view.place(out, x.shape, x.dtype, axes, layout)
-    if x.size == 0:
-        mean, var = np.full((2, channels), np.nan) if training else (running_mean, running_var)
-    else:
-        view = _view.batch_view(x.size, x.shape[0], channels, first)
-        if training:
-            mean, var = _run.normalize(target, memory, weight, bias, eps, view)
-            if running_mean is not None or running_var is not None:
-                count = x.size // channels
-                _stats.update(running_mean, running_var, mean, var, count, momentum)
-        else:
-            mean, var = running_mean, running_var
-            _run.affine(target, memory, weight, bias, mean, var, eps, view)
-    return (y if out is None else settle(out, y)), mean, var
+        running_mean = _checks.inference("running_mean", running_mean, task.dtype, channels)
+        running_var = _checks.inference("running_var", running_var, task.dtype, channels)
+    task.check_out(out, weight, bias, running_mean, running_var)
+    task.look("batch", layout)
+    if not training:
+        y = task.affine(weight, bias, running_mean, running_var, eps, out)
+        return y, running_mean, running_var
+    y, mean, var = task.normalize(weight, bias, eps, out)
+    if task.x.size and (running_mean is not None or running_var is not None):
+        count = task.x.size // channels
+        _stats.update(running_mean, running_var, mean, var, count, momentum)
+    return y, mean, var
 
 
-def settle(out: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
-    """Return out, holding y, which is out itself or was computed beside it."""
-    if y is not out:
-        np.asarray(out)[...] = y
-    return out
+def _running(
+    running_mean: Any, running_var: Any, dtype: np.dtype[Any], channels: int
+) -> tuple[Array | None, Array | None]:
+    """Return running arrays that are to be updated, checked."""
+    if running_mean is not None:
+        running_mean = _checks.running("running_mean", running_mean, dtype, channels)
+    if running_var is not None:
+        running_var = _checks.running("running_var", running_var, dtype, channels)
+    return running_mean, running_var
 
 
 def batch_backward(
+    dy: Any, x: Any, mean: Any, rstd: Any, weight: Any, training: Any, layout: str, out: Any
+) -> tuple[Array, Array, Array]:
+    """Return the gradients of x, weight and bias."""
+    task = Task(x)
+    channels = _checks.channels(task.x, layout)
+    weight, _ = task.parameters(weight, None, (channels,))
+    task.look("batch", layout)
+    return task.backward(dy, mean, rstd, (channels,), weight, training, out)
+
+
+def instance_forward(
+    x: Any,
+    running_mean: Any,
+    running_var: Any,
+    weight: Any,
+    bias: Any,
+    use_input_stats: bool,
+    momentum: Any,
+    eps: Any,
+    layout: str,
+    out: Any,
+) -> tuple[Array, Array, Array]:
+    """Return y and the means and variances, (N, C), it was normalised by; like `batch_forward`.
+
+    The running arrays move towards the mean over N of each instance's mean and unbiased variance.
+    """
+    if not use_input_stats:
+        y, mean, var = batch_forward(
+            x, running_mean, running_var, weight, bias, False, momentum, eps, layout, out
+        )
+        shape = y.shape[0], mean.size
+        return y, np.broadcast_to(mean, shape), np.broadcast_to(var, shape)
+    task = Task(x)
+    channels = _checks.channels(task.x, layout)
+    weight, bias = task.parameters(weight, bias, (channels,))
+    eps, momentum = _checks.epsilon(eps), _checks.finite("momentum", momentum)
+    running_mean, running_var = _running(running_mean, running_var, task.dtype, channels)
+    _checks.spatial_size(task.x, layout)
+    task.check_out(out, weight, bias, running_mean, running_var)
+    task.look("instance", layout)
+    y, mean, var = task.normalize(weight, bias, eps, out)
+    shape = task.x.shape[0], channels
+    mean, var = mean.reshape(shape), var.reshape(shape)
+    if task.x.size and (running_mean is not None or running_var is not None):
+        count = task.x.size // mean.size
+        _stats.update(
+            running_mean, running_var, mean.mean(axis=0), var.mean(axis=0), count, momentum
+        )
+    return y, mean, var
+
+
+def instance_backward(
+    dy: Any, x: Any, mean: Any, rstd: Any, weight: Any, use_input_stats: Any, layout: str, out: Any
+) -> tuple[Array, Array, Array]:
+    """Return the gradients of x, weight and bias."""
+    task = Task(x)
+    channels = _checks.channels(task.x, layout)
+    weight, _ = task.parameters(weight, None, (channels,))
+    task.look("instance", layout)
+    shape = task.x.shape[0], channels
+    return task.backward(dy, mean, rstd, shape, weight, use_input_stats, out)
+
+
+def group_forward(
+    x: Any, num_groups: Any, weight: Any, bias: Any, eps: Any, layout: str, out: Any
+) -> tuple[Array, Array, Array]:
+    """Return y and the means and variances, (N, num_groups), float64."""
+    task = Task(x)
+    channels = _checks.channels(task.x, layout)
+    groups = _checks.groups(num_groups, channels)
+    weight, bias = task.parameters(weight, bias, (channels,))
+    eps = _checks.epsilon(eps)
+    _checks.group_size(task.x, groups)
+    task.check_out(out, weight, bias)
+    task.look("group", layout, groups)
+    y, mean, var = task.normalize(weight, bias, eps, out)
+    shape = task.x.shape[0], groups
+    return y, mean.reshape(shape), var.reshape(shape)
+
+
+def group_backward(
+    dy: Any, x: Any, mean: Any, rstd: Any, num_groups: Any, weight: Any, layout: str, out: Any
+) -> tuple[Array, Array, Array]:
+    """Return the gradients of x, weight and bias."""
+    task = Task(x)
+    channels = _checks.channels(task.x, layout)
+    groups = _checks.groups(num_groups, channels)
+    weight, _ = task.parameters(weight, None, (channels,))
+    task.look("group", layout, groups)
+    return task.backward(dy, mean, rstd, (task.x.shape[0], groups), weight, True, out)
+
+
+def machine_epsilon(dtype: np.dtype[Any]) -> float:
+    """Return RMS norm's default eps, as torch has it."""
+    return float(np.finfo(dtype).eps)
+
+
+def row_forward(
+    x: Any, normalized_shape: Any, weight: Any, bias: Any, eps: Any, out: Any, centred: bool
+) -> tuple[Array, Array, Array]:
+    """Return y and the means and variances of the last axes, which keep a size of 1, float64.
+
+    If not `centred`, the means are 0 and the variances mean squares. An eps of None is the machine
+    epsilon of x's dtype.
+    """
+    task = Task(x)
+    shape = _checks.normalized_shape(normalized_shape, task.x)
+    weight, bias = task.parameters(weight, bias, shape)
+    eps = machine_epsilon(task.dtype) if eps is None else _checks.epsilon(eps)
+    task.check_out(out, weight, bias)
+    task.look_rows(math.prod(shape))
+    y, mean, var = task.normalize(weight, bias, eps, out, centred)
+    stats = _row_stats(task.x.shape, shape)
+    if task.x.size == 0:
+        mean, var = np.full((2, *stats), np.nan)
+    return y, mean.reshape(stats), var.reshape(stats)
+
+
+def row_backward(
     dy: Any,
     x: Any,
     mean: Any,
     rstd: Any,
+    normalized_shape: Any,
     weight: Any,
-    training: bool,
-    layout: str,
     out: Any,
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return the gradients of x, weight and bias."""
-    sources = _checks.as_array("x", x), _checks.as_array("dy", dy)
-    x = _checks.data("x", x)
-    channels, dtype = _checks.channels(x, layout), _checks.DTYPES[x.dtype]
-    dy = _checks.like("dy", dy, x)
-    mean, rstd = _checks.statistics(mean, rstd, dtype, channels)
-    if weight is not None:
-        weight = _checks.vector("weight", weight, dtype, channels)
-    if out is not None:
-        _checks.out(out, sources, (weight, mean, rstd))
-    memory, first, axes = _view.arrange(x, layout)
-    dx, target = _view.place(out, x.shape, x.dtype, axes, layout)
-    if x.size == 0:
-        dweight, dbias = np.zeros((2, channels), dtype)
-    else:
-        upstream = _view.in_order(dy, axes)
-        view = _view.batch_view(x.size, x.shape[0], channels, first)
-        dweight, dbias = _run.backward(
-            target, upstream, memory, weight, mean, rstd, view, bool(training)
-        )
-    return (dx if out is None else settle(out, dx)), dweight, dbias
+    centred: bool,
+) -> tuple[Array, Array, Array]:
+    """Return the gradients of x, weight and bias; without a mean where x was not `centred`."""
+    task = Task(x)
+    shape = _checks.normalized_shape(normalized_shape, task.x)
+    weight, _ = task.parameters(weight, None, shape)
+    task.look_rows(math.prod(shape))
+    stats = _row_stats(task.x.shape, shape)
+    dx, dweight, dbias = task.backward(dy, mean, rstd, stats, weight, True, out, centred)
+    if task.x.size == 0:
+        return dx, np.zeros(shape, task.dtype), np.zeros(shape, task.dtype)
+    return dx, dweight.reshape(shape), dbias.reshape(shape)
 
 
-def moments(x: Any, layout: str, correction: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+def _row_stats(shape: tuple[int, ...], normalized: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of the statistics of rows."""
+    return shape[: len(shape) - len(normalized)] + (1,) * len(normalized)
+
+
+def moments(x: Any, layout: str, correction: Any) -> tuple[Array, Array]:
     """Return the mean and variance of each channel."""
-    x = _checks.data("x", x)
-    channels, dtype = _checks.channels(x, layout), _checks.DTYPES[x.dtype]
-    count = x.size // channels if channels else 0
+    task = Task(x)
+    channels = _checks.channels(task.x, layout)
+    count = task.x.size // channels if channels else 0
     correction = _checks.correction(correction, count)
-    if x.size == 0:
+    if task.x.size == 0:
         mean, var = np.full((2, channels), np.nan)
     else:
-        memory, first, _ = _view.arrange(x, layout)
-        mean, var = _run.moments(memory, _view.batch_view(x.size, x.shape[0], channels, first))
+        task.look("batch", layout)
+        mean, var = _run.moments(task.memory, task.view)
         if correction:
             var *= count / (count - correction)
-    return _stats.rounded(mean, dtype), _stats.rounded(var, dtype)
+    return _stats.rounded(mean, task.dtype), _stats.rounded(var, task.dtype)
 
 
-def standardize(x: Any, mean: Any, std: Any, layout: str, out: Any) -> NDArray[Any]:
+def standardize(x: Any, mean: Any, std: Any, layout: str, out: Any) -> Array:
     """Return (x - mean) / std."""
-    given, x = x, _checks.data("x", x)
-    channels, dtype = _checks.channels(x, layout), _checks.DTYPES[x.dtype]
+    task = Task(x)
+    channels = _checks.channels(task.x, layout)
     mean = _checks.numbers("mean", mean, channels)
     std = _checks.numbers("std", std, channels)
-    if out is not None:
-        _checks.out(out, (_checks.as_array("x", given),), (mean, std))
-    memory, first, axes = _view.arrange(x, layout)
-    y, target = _view.place(out, x.shape, x.dtype, axes, layout)
-    if x.size:
-        view = _view.batch_view(x.size, x.shape[0], channels, first)
-        scale, var = _stats.scale_and_square(std, dtype)
-        _run.affine(target, memory, scale, None, mean, var, 0.0, view)
-    return y if out is None else settle(out, y)
+    task.check_out(out, mean, std)
+    task.look("batch", layout)
+    scale, var = _stats.scale_and_square(std, task.dtype)
+    return task.affine(scale, None, mean, var, 0.0, out)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numbanorm import _run
+from numbanorm import _checks, _run
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,3 +74,11 @@ def scale_and_square(
         return sign.astype(dtype), std * std
     mantissa, exponent = np.frexp(std)
     return np.ldexp(sign, -exponent), mantissa * mantissa
+
+
+def returned(
+    y: NDArray[Any], mean: NDArray[Any], var: NDArray[Any], eps: float
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return what `return_stats` adds to y: the means and reciprocal deviations, of its dtype."""
+    dtype = _checks.DTYPES[y.dtype.newbyteorder("=")]
+    return y, rounded(mean, dtype), rstd(var, eps, dtype)

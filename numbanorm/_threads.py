@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
 from typing import Any
 
 # The number set by the user; None is Numba's own default.
@@ -56,27 +55,27 @@ def threading_layer() -> str:
     return _layer
 
 
-def run(serial: Callable[..., Any], parallel: Callable[..., Any], args: Any, workers: int) -> None:
+def run(drivers: Any, view: tuple[int, ...], args: tuple[Any, ...], workers: int) -> None:
     """Call a kernel's parallel driver with `workers`, or its serial twin where that is safer.
 
     The two give the same bits. The twin runs where Numba's threads can't be used: in a process
     forked after they were started (but for tbb's), or while another thread launches (workqueue).
     """
     if workers <= 1:
-        serial(*args)
+        drivers.serial(view, args)
         return
     layer = threading_layer()
     if _forked and layer != "tbb":
-        serial(*args)
+        drivers.serial(view, args)
     elif layer != "workqueue":
-        parallel(*args, workers)
+        drivers.parallel(view, args, workers)
     elif _launching.acquire(blocking=False):
         try:
-            parallel(*args, workers)
+            drivers.parallel(view, args, workers)
         finally:
             _launching.release()
     else:
-        serial(*args)
+        drivers.serial(view, args)
 
 
 def _after_fork_in_child() -> None:

@@ -6,6 +6,7 @@ reduce outer, width and run, and whose weight and bias have shape (group, width)
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,11 +50,28 @@ def in_order(array: NDArray[Any], axes: Axes) -> NDArray[Any]:
     return np.ascontiguousarray(array if axes is None else array.transpose(axes)).ravel()
 
 
-def batch_view(size: int, batch: int, channels: int, first: bool) -> View:
-    """Return the view of batch norm: a statistic for each channel."""
-    if first:
-        return 1, batch, channels, 1, size // (batch * channels)
-    return 1, size // channels, channels, 1, 1
+def sizes(shape: tuple[int, ...], layout: str) -> tuple[int, int, int]:
+    """Return the batch size, the number of channels, and how many values a channel of one has."""
+    if layout == "NCHW":
+        return shape[0], shape[1], math.prod(shape[2:])
+    return shape[0], shape[-1], math.prod(shape[1:-1])
+
+
+def channel_view(kind: str, sizes: tuple[int, int, int], first: bool, groups: int) -> View:
+    """Return the view of batch, instance or group norm, channels first in memory or last.
+
+    A statistic is made of a channel, a channel of one sample, or a group of channels of one sample.
+    """
+    n, c, m = sizes
+    if kind == "batch":
+        return (1, n, c, 1, m) if first else (1, n * m, c, 1, 1)
+    group, width = (c, 1) if kind == "instance" else (groups, c // groups)
+    return (n, 1, group, width, m) if first else (n, m, group, width, 1)
+
+
+def row_view(rows: int, size: int) -> View:
+    """Return the view of layer and RMS norm: a statistic per row, a weight per element."""
+    return rows, 1, 1, size, 1
 
 
 def place(

@@ -1,4 +1,4 @@
-"""Batch norm in NumPy, written as the formulas stand and in a wider type than the input's.
+"""The norms in NumPy, written as the formulas stand and in a wider type than the input's.
 
 float32 input is worked on in float64; float64 input in `numpy.longdouble`, which on x86 has 11 more
 bits. Results stay in the wide type: a test rounds them, or not. Ioffe and Szegedy, "Batch
@@ -31,7 +31,7 @@ def column(values, like, default):
     return np.asarray(values, like.dtype)[:, None]
 
 
-def centred(r):
+def centred_rows(r):
     """Return the mean of every row, and the row less its mean; the mean is taken twice.
 
     The second mean, of the differences, takes away what rounding left in the first.
@@ -44,7 +44,7 @@ def centred(r):
 def channel_mean_var(x, layout, correction=0):
     """Return mean (C,) and variance (C,), the sum of squares divided by n - correction."""
     r = rows(x, layout)
-    mean, deviation = centred(r)
+    mean, deviation = centred_rows(r)
     return mean[:, 0], (deviation * deviation).sum(axis=1) / (r.shape[1] - correction)
 
 
@@ -58,7 +58,7 @@ def batch_norm(x, weight=None, bias=None, eps=1e-5, layout="NCHW", mean=None, va
     """Return (y, x_hat, mean, var); a mean and variance given are those of eval mode."""
     r = rows(x, layout)
     if mean is None:
-        found, deviation = centred(r)
+        found, deviation = centred_rows(r)
         mean, var = found[:, 0], (deviation * deviation).mean(axis=1)
     else:
         mean, var = np.asarray(mean, r.dtype), np.asarray(var, r.dtype)
@@ -92,3 +92,59 @@ def batch_norm_backward(dy, x, weight=None, eps=1e-5, layout="NCHW", mean=None, 
         dx = dx - dbias[:, None] / n - x_hat * dweight[:, None] / n
     dx = dx * rstd * column(weight, wide_dy, 1)
     return unrows(dx, np.shape(x), layout), dweight, dbias
+
+
+class Parts:
+    """Any norm: `stat` and `slot` number the statistic and the weight of every element of x."""
+
+    def __init__(self, stat, slot):
+        self.order = np.argsort(stat, axis=None, kind="stable")
+        self.count = int(stat.max()) + 1
+        self.slot = slot.ravel()[self.order].reshape(self.count, -1)
+        self.shape = stat.shape
+
+    def rows(self, x):
+        """Return x, wide, as (statistics, elements of one)."""
+        wide = np.longdouble if x.dtype == np.float64 else np.float64
+        return x.ravel()[self.order].reshape(self.count, -1).astype(wide)
+
+    def unrows(self, r):
+        """Return rows in the shape that they were taken from."""
+        x = np.empty(r.size, r.dtype)
+        x[self.order] = r.ravel()
+        return x.reshape(self.shape)
+
+    def parameter(self, values, like, default):
+        """Return the weight, or the bias, of every element."""
+        if values is None:
+            return np.full(self.slot.shape, default, like.dtype)
+        return np.asarray(values, like.dtype).ravel()[self.slot]
+
+    def statistics(self, r, centred):
+        """Return x less its mean, that mean, and the variance, or the mean square."""
+        mean, deviation = centred_rows(r) if centred else (np.zeros((len(r), 1), r.dtype), r)
+        return deviation, mean[:, 0], (deviation * deviation).mean(axis=1)
+
+    def norm(self, x, weight, bias, eps, centred=True):
+        """Return (y, x_hat, mean, var)."""
+        r = self.rows(x)
+        deviation, mean, var = self.statistics(r, centred)
+        x_hat = deviation / np.sqrt(var + r.dtype.type(eps))[:, None]
+        y = x_hat * self.parameter(weight, r, 1) + self.parameter(bias, r, 0)
+        return self.unrows(y), self.unrows(x_hat), mean, var
+
+    def backward(self, dy, x, weight, eps, centred=True):
+        """Return (dx, dweight, dbias)."""
+        r, g = self.rows(x), self.rows(dy)
+        deviation, _, var = self.statistics(r, centred)
+        rstd = 1 / np.sqrt(var + r.dtype.type(eps))[:, None]
+        x_hat, wide = deviation * rstd, g * self.parameter(weight, r, 1)
+        dx = wide - x_hat * (wide * x_hat).mean(axis=1, keepdims=True)
+        if centred:
+            dx -= wide.mean(axis=1, keepdims=True)
+        return self.unrows(dx * rstd), self.sums(g * x_hat), self.sums(g)
+
+    def sums(self, r):
+        """Return the sum of the elements that share a weight."""
+        order = np.argsort(self.slot, axis=None, kind="stable")
+        return r.ravel()[order].reshape(int(self.slot.max()) + 1, -1).sum(axis=1)

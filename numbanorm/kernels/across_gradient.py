@@ -4,9 +4,10 @@ Column sums are three float64 arrays: of dy, dy * (x - mean) and x - mean. Coeff
 arrays of x's type: scale, offset, rest, factor, constant (`gradient_coefficients`) and slope.
 """
 
-from numbanorm.kernels.across import fill, repeat
-from numbanorm.kernels.along import AHEAD, clear, expect_edge, peel, put_vector
+from numbanorm.kernels.across_coefficients import fill, repeat
+from numbanorm.kernels.along_affine import AHEAD, expect_edge, peel, put_vector
 from numbanorm.kernels.along_gradient import slope
+from numbanorm.kernels.along_moments import clear
 from numbanorm.kernels.options import inlined, leaf
 from numbanorm.kernels.pointers import at, elements_to_line
 from numbanorm.kernels.vec import (

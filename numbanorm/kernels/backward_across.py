@@ -1,14 +1,13 @@
 """Backward drivers across memory: what Python calls. `totals` is as in `backward_along`."""
 
-from numba import prange
-
-from numbanorm.kernels.across import column_total, repeat
+from numbanorm.kernels.across_coefficients import repeat
 from numbanorm.kernels.across_gradient import (
     continue_columns,
     fill_line,
     gradient_rows,
     sum_gradient_tile,
 )
+from numbanorm.kernels.across_moments import column_total
 from numbanorm.kernels.backward_along import (
     finish,
     finish_all,
@@ -17,7 +16,7 @@ from numbanorm.kernels.backward_along import (
     stored,
 )
 from numbanorm.kernels.forward_across import line_lead, lines_agree
-from numbanorm.kernels.options import leaf, parallel, serial
+from numbanorm.kernels.options import drivers, leaf
 from numbanorm.kernels.pointers import at, get, optional, pointer, put
 from numbanorm.kernels.tiles import across_tiles, claim, folds, slab_bounds, slab_count
 from numbanorm.kernels.vec import fence, lanes
@@ -65,8 +64,9 @@ def line_totals(work, room, view, n, fold, slot, start, like):
 
 
 @leaf
-def sums_worker(worker, workers, dy, x, mean, partial, view, slab, work, room, counter):
+def sums_worker(worker, workers, view, args):
     """Write the three sums of every tile of every line, tile by tile."""
+    dy, x, mean, totals, partial, slab, work, room, counter = args
     dy, x, partial = pointer(dy), pointer(x), pointer(partial)
     mean, work = pointer(mean), at(pointer(work), worker * SUMS * room)
     batch, outer, group, width, run = view
@@ -96,8 +96,9 @@ def sums_worker(worker, workers, dy, x, mean, partial, view, slab, work, room, c
 
 
 @leaf
-def merge_sums(partial, view, x, totals):
+def merge_sums(view, args):
     """Add the tiles of each line, in order."""
+    dy, x, mean, totals, partial, slab, work, room, counter = args
     partial, totals = pointer(partial), pointer(totals)
     batch, outer, group, width, run = view
     columns, slots = group * width * run, group * width
@@ -114,43 +115,20 @@ def merge_sums(partial, view, x, totals):
                     put(mine, slot, get(mine, slot) + more)
 
 
-@serial
-def sums_serial(dy, x, mean, totals, view, partial, slab, work, room, counter):
-    """Write the three sums of every line; `partial` has room for those of every tile too."""
-    sums_worker(0, 1, dy, x, mean, partial, view, slab, work, room, counter)
-    merge_sums(partial, view, x, totals)
-
-
-@parallel
-def sums_parallel(dy, x, mean, totals, view, partial, slab, work, room, counter, workers):
-    """Like `sums_serial`, on several threads."""
-    for k in prange(workers):
-        sums_worker(k, workers, dy, x, mean, partial, view, slab, work, room, counter)
-    merge_sums(partial, view, x, totals)
+# (dy, x, mean, totals, partial, slab, work, room, counter): the three sums of every line. `partial`
+# has room for those of every tile too.
+sums = drivers(sums_worker, after=merge_sums)
 
 
 # --- the input's gradient -------------------------------------------------------------------------
 
 
 @leaf
-def apply_worker(
-    worker,
-    workers,
-    dx,
-    dy,
-    x,
-    weight,
-    rstd,
-    table,
-    view,
-    training,
-    slab,
-    coefs,
-    room,
-    streamed,
-    counter,
-):
+def apply_worker(worker, workers, view, args):
     """Write dx, last rows first, by the coefficients of each statistic."""
+    (
+        dx, dy, x, weight, mean, rstd, totals, table, training, slab, coefs, room, streamed, counter
+    ) = args  # fmt: skip
     dx, dy, x, weight = pointer(dx), pointer(dy), pointer(x), optional(weight)
     rstd, table = pointer(rstd), pointer(table)
     coefs = at(pointer(coefs), worker * COEFFICIENTS * room + lanes(x))
@@ -193,115 +171,31 @@ def apply_worker(
         fence()
 
 
-@serial
-def apply_serial(
-    dx,
-    dy,
-    x,
-    weight,
-    mean,
-    rstd,
-    totals,
-    table,
-    view,
-    training,
-    slab,
-    coefs,
-    room,
-    streamed,
-    counter,
-):
-    """Finish `totals` and write dx from them; `table` is room for five float64s per statistic."""
-    finish_all(
-        view,
-        pointer(mean),
-        pointer(rstd),
-        optional(weight),
-        pointer(totals),
-        pointer(table),
-        training,
-        pointer(x),
-    )
-    apply_worker(
-        0, 1, dx, dy, x, weight, rstd, table, view, training, slab, coefs, room, streamed, counter
-    )
+@leaf
+def finish_before(view, args):
+    """Finish all statistics before dx is written."""
+    (
+        dx, dy, x, weight, mean, rstd, totals, table, training, slab, coefs, room, streamed, counter
+    ) = args  # fmt: skip
+    weight, totals, table = optional(weight), pointer(totals), pointer(table)
+    finish_all(view, pointer(mean), pointer(rstd), weight, totals, table, training, pointer(x))
 
 
-@parallel
-def apply_parallel(
-    dx,
-    dy,
-    x,
-    weight,
-    mean,
-    rstd,
-    totals,
-    table,
-    view,
-    training,
-    slab,
-    coefs,
-    room,
-    streamed,
-    counter,
-    workers,
-):
-    """Like `apply_serial`, on several threads."""
-    finish_all(
-        view,
-        pointer(mean),
-        pointer(rstd),
-        optional(weight),
-        pointer(totals),
-        pointer(table),
-        training,
-        pointer(x),
-    )
-    for k in prange(workers):
-        apply_worker(
-            k,
-            workers,
-            dx,
-            dy,
-            x,
-            weight,
-            rstd,
-            table,
-            view,
-            training,
-            slab,
-            coefs,
-            room,
-            streamed,
-            counter,
-        )
+# The names above: finishes `totals` and writes dx from them. `table` is room for five float64s per
+# statistic.
+apply = drivers(apply_worker, before=finish_before)
 
 
 # --- both, slab by slab ---------------------------------------------------------------------------
 
 
 @leaf
-def backward_worker(
-    worker,
-    workers,
-    dx,
-    dy,
-    x,
-    weight,
-    mean,
-    rstd,
-    totals,
-    table,
-    view,
-    training,
-    slab,
-    work,
-    coefs,
-    room,
-    streamed,
-    counter,
-):
+def backward_worker(worker, workers, view, args):
     """Take slabs one by one: sum all their rows, then write their dx, last tile first."""
+    (
+        dx, dy, x, weight, mean, rstd, totals, table, training, slab, work, coefs, room, streamed,
+        counter,
+    ) = args  # fmt: skip
     dx, dy, x, weight = pointer(dx), pointer(dy), pointer(x), optional(weight)
     mean, rstd, totals, table = pointer(mean), pointer(rstd), pointer(totals), pointer(table)
     work = at(pointer(work), worker * SUMS * room)
@@ -357,87 +251,5 @@ def backward_worker(
         fence()
 
 
-@serial
-def backward_serial(
-    dx,
-    dy,
-    x,
-    weight,
-    mean,
-    rstd,
-    totals,
-    table,
-    view,
-    training,
-    slab,
-    work,
-    coefs,
-    room,
-    streamed,
-    counter,
-):
-    """Write dx, and the sums of dy and dy * x_hat of every line into `totals`."""
-    backward_worker(
-        0,
-        1,
-        dx,
-        dy,
-        x,
-        weight,
-        mean,
-        rstd,
-        totals,
-        table,
-        view,
-        training,
-        slab,
-        work,
-        coefs,
-        room,
-        streamed,
-        counter,
-    )
-
-
-@parallel
-def backward_parallel(
-    dx,
-    dy,
-    x,
-    weight,
-    mean,
-    rstd,
-    totals,
-    table,
-    view,
-    training,
-    slab,
-    work,
-    coefs,
-    room,
-    streamed,
-    counter,
-    workers,
-):
-    """Like `backward_serial`, on several threads."""
-    for k in prange(workers):
-        backward_worker(
-            k,
-            workers,
-            dx,
-            dy,
-            x,
-            weight,
-            mean,
-            rstd,
-            totals,
-            table,
-            view,
-            training,
-            slab,
-            work,
-            coefs,
-            room,
-            streamed,
-            counter,
-        )
+# The names above: writes dx, and the sums of dy and dy * x_hat of every line into `totals`.
+backward = drivers(backward_worker)

@@ -4,15 +4,13 @@
 of dy * (x - mean) and of x - mean. `finish` turns the first two into those of dy and dy * x_hat.
 """
 
-from numba import prange
-
 from numbanorm.kernels.along_gradient import (
     gradient,
     gradient_reading,
     line_gradient,
     tile_gradient,
 )
-from numbanorm.kernels.options import inlined, leaf, parallel, serial
+from numbanorm.kernels.options import drivers, inlined, leaf
 from numbanorm.kernels.pointers import at, get, optional, pointer, put, rounded, stack_doubles
 from numbanorm.kernels.statistics import (
     gradient_coefficients,
@@ -76,8 +74,9 @@ def line_slope(view, line, rstd, weight, like):
 
 
 @leaf
-def sums_worker(worker, workers, dy, x, mean, partial, view, counter):
+def sums_worker(worker, workers, view, args):
     """Write the three sums of every tile of every line, in order."""
+    dy, x, mean, totals, partial, counter = args
     dy, x, partial = pointer(dy), pointer(x), pointer(partial)
     mean = pointer(mean)
     batch, outer, group, width, run = view
@@ -99,8 +98,9 @@ def sums_worker(worker, workers, dy, x, mean, partial, view, counter):
 
 
 @leaf
-def merge_sums(partial, view, totals):
+def merge_sums(view, args):
     """Add the tiles of each line, in order."""
+    dy, x, mean, totals, partial, counter = args
     partial, totals = pointer(partial), pointer(totals)
     batch, outer, group, width, run = view
     _, _, tiles = along_tiles(outer, run)
@@ -114,31 +114,20 @@ def merge_sums(partial, view, totals):
         put_totals(totals, lines, line, (s0, s1, sx))
 
 
-@serial
-def sums_serial(dy, x, mean, totals, view, partial, counter):
-    """Write the three sums of every line; `partial` is room for three float64s per tile."""
-    sums_worker(0, 1, dy, x, mean, partial, view, counter)
-    merge_sums(partial, view, totals)
-
-
-@parallel
-def sums_parallel(dy, x, mean, totals, view, partial, counter, workers):
-    """Like `sums_serial`, on several threads."""
-    for k in prange(workers):
-        sums_worker(k, workers, dy, x, mean, partial, view, counter)
-    merge_sums(partial, view, totals)
+# (dy, x, mean, totals, partial, counter): the three sums of every line. `partial` is room for three
+# float64s per tile.
+sums = drivers(sums_worker, after=merge_sums)
 
 
 # --- the input's gradient -------------------------------------------------------------------------
 
 
 @leaf
-def apply_worker(
-    worker, workers, dx, dy, x, weight, mean, rstd, coefs, view, training, streamed, counter
-):
+def apply_worker(worker, workers, view, args):
     """Write dx, last element first, by the coefficients of each statistic (`finish_all`)."""
+    dx, dy, x, weight, mean, rstd, totals, table, training, streamed, counter = args
     dx, dy, x, weight = pointer(dx), pointer(dy), pointer(x), optional(weight)
-    rstd, coefs = pointer(rstd), pointer(coefs)
+    rstd, table = pointer(rstd), pointer(table)
     batch, outer, group, width, run = view
     slots, parts = group * width, ceil_div(run, CLAIM)
     units = batch * outer * slots * parts
@@ -157,7 +146,7 @@ def apply_worker(
                 at(x, e),
                 stop - start,
                 line_slope(view, line, rstd, weight, x),
-                stored(coefs, s, x),
+                stored(table, s, x),
                 training,
                 streamed,
             )
@@ -167,71 +156,46 @@ def apply_worker(
 
 
 @inlined
-def stored(coefs, s, like):
+def stored(table, s, like):
     """Return the coefficients that `finish_all` stored for statistic s."""
     return (
-        rounded(like, get(coefs, 5 * s)),
-        rounded(like, get(coefs, 5 * s + 1)),
-        rounded(like, get(coefs, 5 * s + 2)),
-        rounded(like, get(coefs, 5 * s + 3)),
-        rounded(like, get(coefs, 5 * s + 4)),
+        rounded(like, get(table, 5 * s)),
+        rounded(like, get(table, 5 * s + 1)),
+        rounded(like, get(table, 5 * s + 2)),
+        rounded(like, get(table, 5 * s + 3)),
+        rounded(like, get(table, 5 * s + 4)),
     )
 
 
 @leaf
-def finish_all(view, mean, rstd, weight, totals, coefs, training, like):
+def finish_all(view, mean, rstd, weight, totals, table, training, like):
     """Finish every statistic and store its coefficients, five each."""
     for s in range(view[0] * view[2]):
         found = finish(view, s, mean, rstd, weight, totals, training, like)
         for i in range(5):
-            put(coefs, 5 * s + i, float(found[i]))
+            put(table, 5 * s + i, float(found[i]))
 
 
-@serial
-def apply_serial(dx, dy, x, weight, mean, rstd, totals, coefs, view, training, streamed, counter):
-    """Finish `totals` and write dx from them; `coefs` is room for five float64s per statistic."""
-    finish_all(
-        view,
-        pointer(mean),
-        pointer(rstd),
-        optional(weight),
-        pointer(totals),
-        pointer(coefs),
-        training,
-        pointer(x),
-    )
-    apply_worker(0, 1, dx, dy, x, weight, mean, rstd, coefs, view, training, streamed, counter)
+@leaf
+def finish_before(view, args):
+    """Finish all statistics before dx is written."""
+    dx, dy, x, weight, mean, rstd, totals, table, training, streamed, counter = args
+    weight, totals, table = optional(weight), pointer(totals), pointer(table)
+    finish_all(view, pointer(mean), pointer(rstd), weight, totals, table, training, pointer(x))
 
 
-@parallel
-def apply_parallel(
-    dx, dy, x, weight, mean, rstd, totals, coefs, view, training, streamed, counter, workers
-):
-    """Like `apply_serial`, on several threads."""
-    finish_all(
-        view,
-        pointer(mean),
-        pointer(rstd),
-        optional(weight),
-        pointer(totals),
-        pointer(coefs),
-        training,
-        pointer(x),
-    )
-    for k in prange(workers):
-        apply_worker(
-            k, workers, dx, dy, x, weight, mean, rstd, coefs, view, training, streamed, counter
-        )
+# (dx, dy, x, weight, mean, rstd, totals, table, training, streamed, counter): finishes `totals` and
+# writes dx from them. `table` is room for five float64s per statistic.
+apply = drivers(apply_worker, before=finish_before)
 
 
 # --- both, while a statistic's elements are in cache ----------------------------------------------
 
 
 @leaf
-def backward_worker(
-    worker, workers, dx, dy, x, weight, mean, rstd, totals, view, training, streamed, counter
-):
+def backward_worker(worker, workers, view, args):
     """Take statistics one by one: write its dx while reading the next one's elements."""
+    dx, dy, x, weight, mean, rstd, totals, training, streamed, counter = args
     dx, dy, x, weight = pointer(dx), pointer(dy), pointer(x), optional(weight)
     mean, rstd, totals = pointer(mean), pointer(rstd), pointer(totals)
     batch, outer, group, width, run = view
@@ -284,18 +248,6 @@ def backward_worker(
         fence()
 
 
-@serial
-def backward_serial(dx, dy, x, weight, mean, rstd, totals, view, training, streamed, counter):
-    """Write dx, and the sums of dy and dy * x_hat of every line into `totals`."""
-    backward_worker(0, 1, dx, dy, x, weight, mean, rstd, totals, view, training, streamed, counter)
-
-
-@parallel
-def backward_parallel(
-    dx, dy, x, weight, mean, rstd, totals, view, training, streamed, counter, workers
-):
-    """Like `backward_serial`, on several threads."""
-    for k in prange(workers):
-        backward_worker(
-            k, workers, dx, dy, x, weight, mean, rstd, totals, view, training, streamed, counter
-        )
+# (dx, dy, x, weight, mean, rstd, totals, training, streamed, counter): writes dx, and the sums of
+# dy and dy * x_hat of every line into `totals`.
+backward = drivers(backward_worker)

@@ -1,17 +1,18 @@
 """A copy past the caches: the speed that memory allows, which benchmarks compare with."""
 
-from numba import prange
-
-from numbanorm.kernels.along import peel, put_vector
-from numbanorm.kernels.options import leaf, parallel, serial
+from numbanorm.kernels.along_affine import peel, put_vector
+from numbanorm.kernels.options import drivers, leaf
 from numbanorm.kernels.pointers import at, pointer
 from numbanorm.kernels.tiles import CLAIM, ceil_div, claim, piece
 from numbanorm.kernels.vec import fence, lanes, load, load_first, store_lanes
 
 
 @leaf
-def copy_worker(worker, workers, y, x, n, streamed, counter):
-    """Copy pieces of n contiguous elements from x to y."""
+def copy_worker(worker, workers, view, args):
+    """Copy pieces of the elements of x to y."""
+    y, x, streamed, counter = args
+    batch, outer, group, width, run = view
+    n = batch * outer * group * width * run
     y, x = pointer(y), pointer(x)
     parts, step = ceil_div(n, CLAIM), lanes(pointer(x))
     queue = pointer(counter), worker, workers
@@ -29,14 +30,5 @@ def copy_worker(worker, workers, y, x, n, streamed, counter):
         fence()
 
 
-@serial
-def copy_serial(y, x, n, streamed, counter):
-    """Copy n contiguous elements from x to y."""
-    copy_worker(0, 1, y, x, n, streamed, counter)
-
-
-@parallel
-def copy_parallel(y, x, n, streamed, counter, workers):
-    """Like `copy_serial`, on several threads."""
-    for k in prange(workers):
-        copy_worker(k, workers, y, x, n, streamed, counter)
+# (y, x, streamed, counter): all of x to y.
+copy = drivers(copy_worker)

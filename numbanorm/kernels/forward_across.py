@@ -5,15 +5,11 @@ Like `forward_along`, for statistics that are columns of x's rows. Each worker h
 worked on together: all of them, or so few that all their rows stay in cache.
 """
 
-from numba import prange
-
-from numbanorm.kernels.across import (
-    affine_columns,
-    fill_coefficients,
-    normalize_reading,
-    tile_moments,
-)
-from numbanorm.kernels.options import inlined, leaf, parallel, serial
+from numbanorm.kernels.across_affine import affine_columns
+from numbanorm.kernels.across_both import normalize_reading
+from numbanorm.kernels.across_coefficients import fill_coefficients
+from numbanorm.kernels.across_moments import tile_moments
+from numbanorm.kernels.options import drivers, inlined, leaf
 from numbanorm.kernels.pointers import at, elements_to_line, get, optional, pointer, put
 from numbanorm.kernels.statistics import merge
 from numbanorm.kernels.tiles import across_tiles, claim, folds, slab_bounds, slab_count
@@ -35,8 +31,9 @@ def line_lead(y, view):
 
 
 @leaf
-def moments_worker(worker, workers, x, partial, view, slab, work, room, counter):
+def moments_worker(worker, workers, view, args):
     """Write the mean and m2 of every tile of every statistic, tile by tile."""
+    x, mean, var, partial, slab, work, room, counter = args
     x, partial, work = pointer(x), pointer(partial), at(pointer(work), worker * SUMS * room)
     batch, outer, group, width, run = view
     per, columns = width * run, group * width * run
@@ -52,15 +49,16 @@ def moments_worker(worker, workers, x, partial, view, slab, work, room, counter)
         row = tile % tiles * rows
         base = at(x, (tile // tiles * outer + row) * columns + start)
         here = min(rows, outer - row)
-        mean = at(partial, 2 * tile * group + start // per)
-        m2 = at(mean, group)
-        tile_moments(base, here, columns, stop - start, per, fold, work, room, 0.0, mean, m2)
+        centre = at(partial, 2 * tile * group + start // per)
+        m2 = at(centre, group)
+        tile_moments(base, here, columns, stop - start, per, fold, work, room, 0.0, centre, m2)
         unit, _ = claim(queue, units, 1, False)
 
 
 @leaf
-def merge_moments(x, partial, view, mean, var):
+def merge_moments(view, args):
     """Merge the tiles of each statistic, in order, into mean and (biased) variance."""
+    x, mean, var, partial, slab, work, room, counter = args
     partial, mean, var = pointer(partial), pointer(mean), pointer(var)
     batch, outer, group, width, run = view
     columns = group * width * run
@@ -85,22 +83,9 @@ def merge_moments(x, partial, view, mean, var):
             put(var, b * group + g, get(var, b * group + g) / count)
 
 
-@serial
-def moments_serial(x, mean, var, view, partial, slab, work, room, counter):
-    """Write the mean and biased variance (float64) of each statistic.
-
-    `partial` is room for two float64s per tile and statistic.
-    """
-    moments_worker(0, 1, x, partial, view, slab, work, room, counter)
-    merge_moments(x, partial, view, mean, var)
-
-
-@parallel
-def moments_parallel(x, mean, var, view, partial, slab, work, room, counter, workers):
-    """Like `moments_serial`, on several threads."""
-    for k in prange(workers):
-        moments_worker(k, workers, x, partial, view, slab, work, room, counter)
-    merge_moments(x, partial, view, mean, var)
+# (x, mean, var, partial, slab, work, room, counter): mean and biased variance (float64) of each
+# statistic. `partial` is room for two float64s per tile and statistic.
+moments = drivers(moments_worker, after=merge_moments)
 
 
 # --- affine -------------------------------------------------------------------------------------
@@ -132,25 +117,9 @@ def lines_agree(y, n, columns, fold):
 
 
 @leaf
-def affine_worker(
-    worker,
-    workers,
-    y,
-    x,
-    weight,
-    bias,
-    mean,
-    var,
-    eps,
-    view,
-    backwards,
-    slab,
-    coefs,
-    room,
-    streamed,
-    counter,
-):
+def affine_worker(worker, workers, view, args):
     """Normalise rows by given statistics; `backwards` starts at the end, where x is cached."""
+    y, x, weight, bias, mean, var, eps, backwards, slab, coefs, room, streamed, counter = args
     y, x, weight, bias = pointer(y), pointer(x), optional(weight), optional(bias)
     mean, var = pointer(mean), pointer(var)
     coefs = at(pointer(coefs), worker * COEFFICIENTS * room + lanes(x))
@@ -183,94 +152,18 @@ def affine_worker(
         fence()
 
 
-@serial
-def affine_serial(
-    y, x, weight, bias, mean, var, eps, view, backwards, slab, coefs, room, streamed, counter
-):
-    """Normalise x into y by given means and variances."""
-    affine_worker(
-        0,
-        1,
-        y,
-        x,
-        weight,
-        bias,
-        mean,
-        var,
-        eps,
-        view,
-        backwards,
-        slab,
-        coefs,
-        room,
-        streamed,
-        counter,
-    )
-
-
-@parallel
-def affine_parallel(
-    y,
-    x,
-    weight,
-    bias,
-    mean,
-    var,
-    eps,
-    view,
-    backwards,
-    slab,
-    coefs,
-    room,
-    streamed,
-    counter,
-    workers,
-):
-    """Like `affine_serial`, on several threads."""
-    for k in prange(workers):
-        affine_worker(
-            k,
-            workers,
-            y,
-            x,
-            weight,
-            bias,
-            mean,
-            var,
-            eps,
-            view,
-            backwards,
-            slab,
-            coefs,
-            room,
-            streamed,
-            counter,
-        )
+# (y, x, weight, bias, mean, var, eps, backwards, slab, coefs, room, streamed, counter): x
+# normalised into y.
+affine = drivers(affine_worker)
 
 
 # --- both, slab by slab ---------------------------------------------------------------------------
 
 
 @leaf
-def normalize_worker(
-    worker,
-    workers,
-    y,
-    x,
-    weight,
-    bias,
-    mean,
-    var,
-    eps,
-    view,
-    slab,
-    work,
-    coefs,
-    room,
-    streamed,
-    counter,
-):
+def normalize_worker(worker, workers, view, args):
     """Take slabs one by one: read all their rows, then normalise them, last tile first."""
+    y, x, weight, bias, mean, var, eps, slab, work, coefs, room, streamed, counter = args
     y, x, weight, bias = pointer(y), pointer(x), optional(weight), optional(bias)
     mean, var, work = pointer(mean), pointer(var), at(pointer(work), worker * SUMS * room)
     coefs = at(pointer(coefs), worker * COEFFICIENTS * room + lanes(x))
@@ -309,27 +202,28 @@ def normalize_worker(
             put(var, s + g, get(var, s + g) / float(outer * per))
         fill_coefficients(coefs, room, view, b, start, n, fold, mean, var, eps, weight, bias)
         then, end = slab_bounds(columns, slab, lead, after % slabs)
-        ready = (
-            after < batch * slabs and end - then == n and n < columns and columns % lanes(y) == 0
-        )
+        # The rows of a slab must all be equally far from a cache line.
+        even = columns * fold % lanes(y) == 0 and outer * n <= 10240 * lanes(y)
+        ready = after < batch * slabs and end - then == n and even
         if ready:
             z = at(x, after // slabs * outer * columns + then)
             s = after // slabs * group + then // per
+            here, there, m, v = at(y, base), at(x, base), at(mean, s), at(var, s)
             normalize_reading(
-                at(y, base),
-                at(x, base),
+                here,
+                there,
                 z,
                 outer,
                 columns,
                 n,
                 per,
+                fold,
                 rows,
                 work,
                 coefs,
                 room,
-                0.0,
-                at(mean, s),
-                at(var, s),
+                m,
+                v,
                 streamed,
             )
         else:
@@ -346,37 +240,6 @@ def normalize_worker(
         fence()
 
 
-@serial
-def normalize_serial(
-    y, x, weight, bias, mean, var, eps, view, slab, work, coefs, room, streamed, counter
-):
-    """Write the mean and variance of each statistic, and x normalised by them into y."""
-    normalize_worker(
-        0, 1, y, x, weight, bias, mean, var, eps, view, slab, work, coefs, room, streamed, counter
-    )
-
-
-@parallel
-def normalize_parallel(
-    y, x, weight, bias, mean, var, eps, view, slab, work, coefs, room, streamed, counter, workers
-):
-    """Like `normalize_serial`, on several threads."""
-    for k in prange(workers):
-        normalize_worker(
-            k,
-            workers,
-            y,
-            x,
-            weight,
-            bias,
-            mean,
-            var,
-            eps,
-            view,
-            slab,
-            work,
-            coefs,
-            room,
-            streamed,
-            counter,
-        )
+# (y, x, weight, bias, mean, var, eps, slab, work, coefs, room, streamed, counter): writes mean and
+# var, and x normalised by them into y.
+normalize = drivers(normalize_worker)

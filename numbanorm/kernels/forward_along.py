@@ -1,15 +1,14 @@
 """Forward drivers along memory (`along`): what Python calls.
 
-Each operation is a worker, serial code on pointers that claims units of work until none is left; a
-serial driver that runs one worker in the calling thread; and a parallel driver that runs several.
 Arrays are flat and contiguous; `view` is (batch, outer, group, width, run); weight and bias may be
 empty; mean and var hold (batch, group) values.
 """
 
-from numba import prange
-
-from numbanorm.kernels.along import affine, normalize_reading, slice_moments, tile_moments
-from numbanorm.kernels.options import inlined, leaf, parallel, serial
+from numbanorm.kernels.along_affine import AHEAD
+from numbanorm.kernels.along_affine import affine as affine_run
+from numbanorm.kernels.along_both import normalize_lines_reading, normalize_reading
+from numbanorm.kernels.along_moments import slice_moments, tile_moments
+from numbanorm.kernels.options import drivers, inlined, leaf
 from numbanorm.kernels.pointers import at, get, optional, pointer, put, stack_doubles
 from numbanorm.kernels.statistics import coefficients, merge, or_else, reciprocal_deviation
 from numbanorm.kernels.tiles import CLAIM, along_tiles, ceil_div, claim, piece
@@ -38,8 +37,9 @@ def line_coefficients(view, line, mean, var, eps, weight, bias, like):
 
 
 @leaf
-def moments_worker(worker, workers, x, partial, view, counter):
+def moments_worker(worker, workers, view, args):
     """Write (count, mean, m2) of every tile of every statistic, in order."""
+    x, mean, var, partial, counter = args
     x, partial = pointer(x), pointer(partial)
     batch, outer, group, width, run = view
     chunk, stride = width * run, group * width * run
@@ -60,8 +60,9 @@ def moments_worker(worker, workers, x, partial, view, counter):
 
 
 @leaf
-def merge_moments(partial, view, mean, var):
+def merge_moments(view, args):
     """Merge the tiles of each statistic, in order, into mean and (biased) variance."""
+    x, mean, var, partial, counter = args
     partial, mean, var = pointer(partial), pointer(mean), pointer(var)
     batch, outer, group, width, run = view
     _, _, tiles = along_tiles(outer, width * run)
@@ -76,32 +77,18 @@ def merge_moments(partial, view, mean, var):
         put(var, s, m2 / count)
 
 
-@serial
-def moments_serial(x, mean, var, view, partial, counter):
-    """Write the mean and biased variance (float64) of each statistic.
-
-    `partial` is room for three float64s per tile.
-    """
-    moments_worker(0, 1, x, partial, view, counter)
-    merge_moments(partial, view, mean, var)
-
-
-@parallel
-def moments_parallel(x, mean, var, view, partial, counter, workers):
-    """Like `moments_serial`, on several threads."""
-    for k in prange(workers):
-        moments_worker(k, workers, x, partial, view, counter)
-    merge_moments(partial, view, mean, var)
+# (x, mean, var, partial, counter): mean and biased variance (float64) of each statistic. `partial`
+# is room for three float64s per tile.
+moments = drivers(moments_worker, after=merge_moments)
 
 
 # --- affine -------------------------------------------------------------------------------------
 
 
 @leaf
-def affine_worker(
-    worker, workers, y, x, weight, bias, mean, var, eps, view, backwards, streamed, counter
-):
+def affine_worker(worker, workers, view, args):
     """Normalise lines by given statistics; `backwards` starts at the end, where x is cached."""
+    y, x, weight, bias, mean, var, eps, backwards, streamed, counter = args
     y, x, weight, bias = pointer(y), pointer(x), optional(weight), optional(bias)
     mean, var = pointer(mean), pointer(var)
     batch, outer, group, width, run = view
@@ -118,7 +105,17 @@ def affine_worker(
             begin, end = piece(run, parts, start % parts)
             coefs = line_coefficients(view, line, mean, var, eps, weight, bias, x)
             begin, n = line * run + begin, end - begin
-            affine(at(y, begin), at(x, begin), n, coefs, coefs, False, False, streamed)
+            affine_run(
+                at(y, begin),
+                at(x, begin),
+                n,
+                AHEAD * lanes(x),
+                coefs,
+                coefs,
+                False,
+                False,
+                streamed,
+            )
         start, count = claim(queue, units, step, backwards)
     if streamed:
         fence()
@@ -128,7 +125,7 @@ def affine_worker(
 def affine_lines(y, x, weight, bias, mean, var, eps, view, first, count, streamed):
     """Normalise lines that follow one another in memory."""
     run = view[4]
-    together = streamed and run >= 2 * lanes(x)
+    together, ahead = streamed and run >= 2 * lanes(x), AHEAD * lanes(x)
     coefs = line_coefficients(view, first, mean, var, eps, weight, bias, x)
     for line in range(first, first + count):
         joins = together and line + 1 < first + count
@@ -137,25 +134,14 @@ def affine_lines(y, x, weight, bias, mean, var, eps, view, first, count, streame
         else:
             after = coefs
         joined = together and line > first
-        affine(at(y, line * run), at(x, line * run), run, coefs, after, joined, joins, streamed)
+        affine_run(
+            at(y, line * run), at(x, line * run), run, ahead, coefs, after, joined, joins, streamed
+        )
         coefs = after
 
 
-@serial
-def affine_serial(y, x, weight, bias, mean, var, eps, view, backwards, streamed, counter):
-    """Normalise x into y by given means and variances."""
-    affine_worker(0, 1, y, x, weight, bias, mean, var, eps, view, backwards, streamed, counter)
-
-
-@parallel
-def affine_parallel(
-    y, x, weight, bias, mean, var, eps, view, backwards, streamed, counter, workers
-):
-    """Like `affine_serial`, on several threads."""
-    for k in prange(workers):
-        affine_worker(
-            k, workers, y, x, weight, bias, mean, var, eps, view, backwards, streamed, counter
-        )
+# (y, x, weight, bias, mean, var, eps, backwards, streamed, counter): x normalised into y.
+affine = drivers(affine_worker)
 
 
 # --- both, while a statistic's elements are in cache ----------------------------------------------
@@ -180,11 +166,12 @@ def bundle_size(view):
 
 
 @leaf
-def normalize_worker(worker, workers, y, x, weight, bias, mean, var, eps, view, streamed, counter):
+def normalize_worker(worker, workers, view, args):
     """Take statistics, or bundles of them, one by one: normalise it while reading the next.
 
-    Where the weight changes within a statistic, the two steps take turns instead.
+    Where neither applies, the two steps take turns instead.
     """
+    y, x, weight, bias, mean, var, eps, streamed, counter = args
     y, x, weight, bias = pointer(y), pointer(x), optional(weight), optional(bias)
     mean, var = pointer(mean), pointer(var)
     batch, outer, group, width, run = view
@@ -205,7 +192,28 @@ def normalize_worker(worker, workers, y, x, weight, bias, mean, var, eps, view, 
             stop = after + many
         s, here = bundle_of(group, size, each, unit)
         then, there = bundle_of(group, size, each, after)
-        if width == 1 and after < units and here == there:
+        if width > 1 and outer == 1 and after < units:
+            rstd = reciprocal_deviation(get(var, s), eps)
+            put(mean, then, 0.0)
+            put(var, then, 0.0)
+            normalize_lines_reading(
+                sums,
+                at(y, slice_start(view, s)),
+                at(x, slice_start(view, s)),
+                at(x, slice_start(view, then)),
+                width,
+                run,
+                s % group * width,
+                get(mean, s),
+                rstd,
+                weight,
+                bias,
+                at(mean, then),
+                at(var, then),
+                streamed,
+            )
+            put(var, then, get(var, then) / float(chunk))
+        elif width == 1 and after < units and here == there:
             for k in range(here):
                 line = s // group * outer * group + s % group + k
                 coefs = line_coefficients(view, line, mean, var, eps, weight, bias, x)
@@ -269,14 +277,6 @@ def affine_bundle(y, x, weight, bias, mean, var, eps, view, s, count, streamed):
         affine_lines(y, x, weight, bias, mean, var, eps, view, first, count * width, streamed)
 
 
-@serial
-def normalize_serial(y, x, weight, bias, mean, var, eps, view, streamed, counter):
-    """Write the mean and variance of each statistic, and x normalised by them into y."""
-    normalize_worker(0, 1, y, x, weight, bias, mean, var, eps, view, streamed, counter)
-
-
-@parallel
-def normalize_parallel(y, x, weight, bias, mean, var, eps, view, streamed, counter, workers):
-    """Like `normalize_serial`, on several threads."""
-    for k in prange(workers):
-        normalize_worker(k, workers, y, x, weight, bias, mean, var, eps, view, streamed, counter)
+# (y, x, weight, bias, mean, var, eps, streamed, counter): writes mean and var, and x normalised by
+# them into y.
+normalize = drivers(normalize_worker)

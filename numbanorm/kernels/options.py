@@ -5,10 +5,10 @@ Two kinds of function are compiled:
 `leaf`
     A serial loop over raw pointers. It allocates nothing, raises nothing and is compiled into
     the drivers that call it, so it has no cache entry of its own.
-`serial`, `parallel`
-    The drivers that Python calls, cached on disk. A serial driver and its parallel twin are two
-    functions with two names: a cache key holds no target options, and one function jitted both
-    ways would be handed the other's code.
+`drivers`, `serial`
+    What Python calls, cached on disk. A serial driver and its parallel twin are two functions with
+    two names: a cache key holds no target options, and one function jitted both ways would be
+    handed the other's code.
 
 Numba's own cache does not notice a change in a callee's file, and two processes writing its index
 at once can pair a signature with another's code. `KernelCache` has no index: one file per driver
@@ -24,11 +24,11 @@ import tempfile
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import llvmlite
 import numba
-from numba import config
+from numba import config, prange
 from numba.core import compiler
 from numba.core.caching import _Cache
 from numba.core.serialize import dumps
@@ -69,17 +69,51 @@ def inlined(function: Callable[..., Any]) -> Any:
 
 
 def serial(function: Callable[..., Any]) -> Any:
-    """Compile a driver that runs in the calling thread."""
-    return _cached(numba.njit(**_BASE)(function))
+    """Compile a function that Python calls, to run in the calling thread."""
+    return _cached(numba.njit(**_BASE)(function), function.__name__)
 
 
-def parallel(function: Callable[..., Any]) -> Any:
-    """Compile a driver whose `prange` runs on Numba's threads."""
-    return _cached(numba.njit(parallel=_PARALLEL, pipeline_class=DriverCompiler, **_BASE)(function))
+class Drivers(NamedTuple):
+    """One operation, as Python calls it in one thread and in several: the same bits from both."""
+
+    serial: Any
+    parallel: Any
 
 
-def _cached(dispatcher: Any) -> Any:
-    dispatcher._cache = KernelCache(dispatcher.py_func)
+@inlined
+def nothing(view, args):  # type: ignore[no-untyped-def]
+    """Do nothing before, or after, the workers."""
+
+
+def drivers(worker: Any, before: Any = nothing, after: Any = nothing) -> Drivers:
+    """Compile the drivers of a leaf ``worker(k, workers, view, args)``.
+
+    Worker k of `workers` claims units of work until none is left. ``before(view, args)`` and
+    ``after(view, args)`` run in the calling thread. `args` is a flat tuple, which the three unpack
+    alike. `serial` is called with (view, args), `parallel` with (view, args, workers).
+    """
+
+    def alone(view, args):  # type: ignore[no-untyped-def]
+        before(view, args)
+        worker(0, 1, view, args)
+        after(view, args)
+
+    def together(view, args, workers):  # type: ignore[no-untyped-def]
+        before(view, args)
+        for k in prange(workers):
+            worker(k, workers, view, args)
+        after(view, args)
+
+    name = worker.py_func.__module__.rpartition(".")[2] + "." + worker.py_func.__name__
+    options = {"parallel": _PARALLEL, "pipeline_class": DriverCompiler, **_BASE}
+    return Drivers(
+        _cached(numba.njit(**_BASE)(alone), f"{name}.serial"),
+        _cached(numba.njit(**options)(together), f"{name}.parallel"),
+    )
+
+
+def _cached(dispatcher: Any, name: str) -> Any:
+    dispatcher._cache = KernelCache(name)
     return dispatcher
 
 
@@ -125,8 +159,8 @@ def cache_folder() -> Path | None:
 class KernelCache(_Cache):
     """The disk cache of one driver: a file per signature, CPU and source digest."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._name = f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}"
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._enabled = True
 
     @property

@@ -137,3 +137,22 @@ def stack_doubles(_: Any, count: Any) -> Any:
         return builder.bitcast(room, ir.DoubleType().as_pointer())
 
     return types.CPointer(types.float64)(count), codegen
+
+
+@intrinsic(prefer_literal=True)
+def stack_like(_: Any, count: Any, like: Any) -> Any:
+    """Return like `stack_doubles`, for `count` elements of what a pointer points to."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        element = args[1].type.pointee
+        room = cgutils.alloca_once(builder, ir.ArrayType(element, count.literal_value))
+        room.align = 64
+        return builder.bitcast(room, element.as_pointer())
+
+    return like(count, like), codegen
+
+
+@intrinsic
+def null(_: Any, like: Any) -> Any:
+    """Return the null pointer of a pointer's type: no weight, no bias."""
+    return like(like), lambda context, builder, sig, args: ir.Constant(args[0].type, None)

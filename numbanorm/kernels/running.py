@@ -13,7 +13,7 @@ def blend(running, batch, n, old, new):
 
 
 @serial
-def update_serial(running_mean, running_var, mean, var, momentum, unbiased):
+def update(running_mean, running_var, mean, var, momentum, unbiased):
     """Move running statistics towards a batch's, either of which may be empty (not tracked).
 
     `unbiased` is what the batch's variance is multiplied by.

@@ -1,7 +1,7 @@
 """The cutting of work (`numbanorm._tiles`), compiled, and the claiming of it by threads."""
 
 from numbanorm import _tiles
-from numbanorm._tiles import CLAIM, SPACING
+from numbanorm._tiles import ALONG_TILE, CLAIM, SPACING
 from numbanorm.kernels.options import inlined, leaf
 from numbanorm.kernels.pointers import at, fetch_add
 
@@ -9,10 +9,12 @@ along_tiles = inlined(_tiles.along_tiles)
 piece = inlined(_tiles.piece)
 folds = inlined(_tiles.folds)
 across_tiles = inlined(_tiles.across_tiles)
+row_tiles = inlined(_tiles.row_tiles)
 slab_bounds = inlined(_tiles.slab_bounds)
 slab_count = inlined(_tiles.slab_count)
 
 __all__ = [
+    "ALONG_TILE",
     "CLAIM",
     "across_tiles",
     "along_tiles",
@@ -20,6 +22,7 @@ __all__ = [
     "claim",
     "folds",
     "piece",
+    "row_tiles",
     "slab_bounds",
     "slab_count",
 ]

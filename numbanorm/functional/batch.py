@@ -1,47 +1,31 @@
-"""The norms as functions, named and ordered as in `torch.nn.functional`."""
+"""Batch norm: each channel normalised over the batch and its spatial axes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
-from numbanorm import _checks, _norm, _stats, _threads
+from numbanorm import _norm, _stats
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
-Layout = Literal["NCHW", "NHWC"]
+    from numbanorm.functional._types import Array, Given, Layout
 
 
+# fmt: off
 @overload
 def batch_norm(
-    x: ArrayLike,
-    running_mean: ArrayLike | None = None,
-    running_var: ArrayLike | None = None,
-    weight: ArrayLike | None = None,
-    bias: ArrayLike | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-    *,
-    layout: Layout = "NCHW",
-    return_stats: Literal[False] = False,
-    out: NDArray[Any] | None = None,
-) -> NDArray[Any]: ...
+    x: ArrayLike, running_mean: Given = None, running_var: Given = None, weight: Given = None,
+    bias: Given = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5, *,
+    layout: Layout = "NCHW", return_stats: Literal[False] = False, out: Array | None = None,
+) -> Array: ...
 @overload
 def batch_norm(
-    x: ArrayLike,
-    running_mean: ArrayLike | None = None,
-    running_var: ArrayLike | None = None,
-    weight: ArrayLike | None = None,
-    bias: ArrayLike | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-    *,
-    layout: Layout = "NCHW",
-    return_stats: Literal[True],
-    out: NDArray[Any] | None = None,
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]: ...
+    x: ArrayLike, running_mean: Given = None, running_var: Given = None, weight: Given = None,
+    bias: Given = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5, *,
+    layout: Layout = "NCHW", return_stats: Literal[True], out: Array | None = None,
+) -> tuple[Array, Array, Array]: ...
+# fmt: on
 def batch_norm(
     x: ArrayLike,
     running_mean: ArrayLike | None = None,
@@ -54,8 +38,8 @@ def batch_norm(
     *,
     layout: Layout = "NCHW",
     return_stats: bool = False,
-    out: NDArray[Any] | None = None,
-) -> NDArray[Any] | tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    out: Array | None = None,
+) -> Array | tuple[Array, Array, Array]:
     """Normalise each channel to mean 0 and variance 1, then scale and shift it.
 
     ``y = (x - mean) / sqrt(var + eps) * weight + bias``, with one mean and one variance for each
@@ -124,10 +108,7 @@ def batch_norm(
     y, mean, var = _norm.batch_forward(
         x, running_mean, running_var, weight, bias, training, momentum, eps, layout, out
     )
-    if not return_stats:
-        return y
-    dtype = _checks.DTYPES[y.dtype.newbyteorder("=")]
-    return y, _stats.rounded(mean, dtype), _stats.rstd(var, eps, dtype)
+    return _stats.returned(y, mean, var, eps) if return_stats else y
 
 
 def batch_norm_backward(
@@ -139,8 +120,8 @@ def batch_norm_backward(
     training: bool = True,
     *,
     layout: Layout = "NCHW",
-    out: NDArray[Any] | None = None,
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    out: Array | None = None,
+) -> tuple[Array, Array, Array]:
     """Return the gradients of batch norm, given that of its result.
 
     With ``x_hat = (x - mean) * rstd`` and sums over all M values of a channel [1]_::
@@ -197,129 +178,3 @@ def batch_norm_backward(
     (array([2., 2.]), array([4., 6.]))
     """
     return _norm.batch_backward(dy, x, mean, rstd, weight, training, layout, out)
-
-
-def channel_mean_var(
-    x: ArrayLike, *, layout: Layout = "NCHW", correction: float = 0
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the mean and the variance of each channel.
-
-    Parameters
-    ----------
-    x : array_like, shape (N, C, ...) or (N, ..., C), float32 or float64
-        Data of rank 2 or more.
-    layout : {'NCHW', 'NHWC'}
-        Whether the channels are axis 1 or the last axis.
-    correction : float
-        The variance is the sum of squared distances from the mean divided by the number of values
-        less this: 0 for the biased, 1 for the unbiased one.
-
-    Returns
-    -------
-    mean, var : ndarray, shape (C,), x's dtype
-        NaN for empty channels.
-
-    Raises
-    ------
-    ValueError
-        If a shape or the layout is wrong, or the correction leaves no positive divisor.
-    TypeError
-        If a dtype or a type is wrong.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import numbanorm as nbn
-    >>> nbn.channel_mean_var(np.array([[1.0, 10.0], [3.0, 30.0]]))
-    (array([ 2., 20.]), array([  1., 100.]))
-    """
-    return _norm.moments(x, layout, correction)
-
-
-def channel_normalize(
-    x: ArrayLike,
-    mean: ArrayLike,
-    std: ArrayLike,
-    *,
-    layout: Layout = "NCHW",
-    out: NDArray[Any] | None = None,
-) -> NDArray[Any]:
-    """Return ``(x - mean) / std``, with a mean and a standard deviation for each channel.
-
-    Parameters
-    ----------
-    x : array_like, shape (N, C, ...) or (N, ..., C), float32 or float64
-        Data of rank 2 or more.
-    mean, std : array_like, shape (C,), real numbers
-        Used in float64 whatever x's dtype. A std may be negative; where one is 0, so may be the
-        result.
-    layout : {'NCHW', 'NHWC'}
-        Whether the channels are axis 1 or the last axis.
-    out : ndarray, x's shape and dtype, optional
-        Where the result goes: x itself, or memory that overlaps no argument.
-
-    Returns
-    -------
-    ndarray, x's shape and dtype
-        With strides as `batch_norm` gives y.
-
-    Raises
-    ------
-    ValueError
-        If a shape or the layout is wrong. Nothing has been written then.
-    TypeError
-        If a dtype or a type is wrong. Nothing has been written then.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import numbanorm as nbn
-    >>> image = np.array([[[[0.5, 1.0, 0.25]]]])
-    >>> nbn.channel_normalize(image, [0.5, 0.5, 0.5], [0.25, 0.25, 0.25], layout="NHWC")
-    array([[[[ 0.,  2., -1.]]]])
-    """
-    return _norm.standardize(x, mean, std, layout, out)
-
-
-def set_num_threads(n: int) -> None:
-    """Set how many threads large arrays are worked on with; results do not depend on it.
-
-    Parameters
-    ----------
-    n : int
-        1 or more.
-
-    Raises
-    ------
-    ValueError
-        If n is less than 1.
-    TypeError
-        If n is not an int.
-
-    Examples
-    --------
-    >>> import numbanorm as nbn
-    >>> before = nbn.get_num_threads()
-    >>> nbn.set_num_threads(1)
-    >>> nbn.get_num_threads()
-    1
-    >>> nbn.set_num_threads(before)
-    """
-    _threads.set_num_threads(_checks.integer("n", n, 1))
-
-
-def get_num_threads() -> int:
-    """Return how many threads large arrays are worked on with.
-
-    Returns
-    -------
-    int
-        The number set last by `set_num_threads`, or Numba's own.
-
-    Examples
-    --------
-    >>> import numbanorm as nbn
-    >>> nbn.get_num_threads() >= 1
-    True
-    """
-    return _threads.get_num_threads()
