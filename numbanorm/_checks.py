@@ -187,6 +187,8 @@ def shape(name: str, value: Any) -> tuple[int, ...]:
 
 def normalized_shape(value: Any, x: NDArray[Any]) -> tuple[int, ...]:
     """Return the shape of x's last axes that are normalised."""
+    if type(value) is int and x.shape[-1:] == (value,):
+        return (value,)
     sizes = shape("normalized_shape", value)
     if x.shape[-len(sizes) :] != sizes:
         raise ValueError(

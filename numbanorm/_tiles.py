@@ -18,11 +18,13 @@ SPACING = 8
 # An across tile holds at least so many rows (partial sums then take under 2 % of x's memory) and,
 # where rows are short, so many elements.
 ACROSS_ROWS = 512
+LEAST_ACROSS_ROWS = 128
 ACROSS_TILE = 65536
 
-# A tile of rows whose parameter gradients, element-sized, are summed together: its size, the size
-# below which the tiles' sums would cost too much, and the number of tiles it grows with.
-ROW_TILE, LEAST_ROW_TILE, MAX_ROW_TILES = 256, 16, 32
+# A tile of rows whose parameter gradients, element-sized, are summed together: its size in arrays
+# of LARGE_ROWS elements, and in smaller ones its least size and how many there should be.
+ROW_TILE, LARGE_ROWS = 256, 1 << 22
+LEAST_ROW_TILE, MAX_ROW_TILES = 16, 32
 
 # Shorter rows are laid side by side until they are so long and fill whole vectors: the loop along a
 # row must outweigh what surrounds it (rows of 64 ran at 0.74 of a copy's speed, of 512 at 0.95).
@@ -61,18 +63,23 @@ def across_tiles(outer: int, columns: int, fold: int) -> tuple[int, int]:
     """Return (rows of an across tile, number of such tiles); the rows are a multiple of 8 folds."""
     rows = (ACROSS_TILE + columns - 1) // columns if columns > 0 else 1
     rows = rows if rows > ACROSS_ROWS else ACROSS_ROWS
+    # Small arrays are cut finer, for threads to have equal shares.
+    share = (outer + 15) // 16
+    share = share if share > LEAST_ACROSS_ROWS else LEAST_ACROSS_ROWS
+    rows = rows if rows < share else share
     rows = (rows + 8 * fold - 1) // (8 * fold) * (8 * fold)
     return rows, (outer + rows - 1) // rows
 
 
-def row_tiles(batch: int) -> tuple[int, int]:
-    """Return (rows of a tile, tiles): rows whose parameter gradients are summed together.
+def row_tiles(batch: int, slots: int) -> tuple[int, int]:
+    """Return (rows of a tile, tiles) of `batch` rows that have `slots` weights.
 
-    Many enough for any number of threads, and so few that their sums take under 2 % of x's memory.
+    The tiles' sums take under 2 % of a large array's memory; small arrays are cut finer, for any
+    number of threads.
     """
     rows = (batch + MAX_ROW_TILES - 1) // MAX_ROW_TILES
-    rows = rows if rows < ROW_TILE else ROW_TILE
     rows = rows if rows > LEAST_ROW_TILE else LEAST_ROW_TILE
+    rows = rows if rows < ROW_TILE and batch * slots < LARGE_ROWS else ROW_TILE
     return rows, (batch + rows - 1) // rows
 
 

@@ -55,7 +55,9 @@ def test_variance_of_data_far_from_zero(shape, ratio, layout, dtype):
     wanted_mean, wanted_var = reference.channel_mean_var(x, layout)
     mean, var = nbn.channel_mean_var(x, layout=layout)
     eps = cases.EPS[np.dtype(dtype)]
-    assert (np.abs(mean - wanted_mean) <= eps * np.abs(wanted_mean)).all()
+    # float64 has no wider type to merge tiles in: each of up to 16 here may round once.
+    ulps = 1 if dtype is np.float32 else 2
+    assert (np.abs(mean - wanted_mean) <= ulps * eps * np.abs(wanted_mean)).all()
     tolerance = 1e-6 if dtype is np.float32 else 1e-10  # 1e6 * eps64 * a few
     assert (np.abs(var - wanted_var) <= tolerance * wanted_var).all()
 

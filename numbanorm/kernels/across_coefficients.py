@@ -6,6 +6,7 @@ from numbanorm.kernels.statistics import coefficients, or_else, reciprocal_devia
 from numbanorm.kernels.vec import (
     all_above,
     lanes,
+    load,
     load_sum,
     narrow,
     root,
@@ -84,6 +85,11 @@ def fill_vector(coefs, room, mean, var, eps, weight, bias, line):
 @inlined
 def repeat(p, arrays, room, n, stop):
     """Continue the first n elements of each array periodically up to `stop`."""
+    step = lanes(p)
     for k in range(arrays):
-        for i in range(n, stop):
-            put(p, k * room + i, get(p, k * room + i - n))
+        here = at(p, k * room)
+        whole = stop - (stop - n) % step if n >= step else n
+        for i in range(n, whole, step):
+            store(at(here, i), load(at(here, i - n)))
+        for i in range(whole, stop):
+            put(here, i, get(here, i - n))

@@ -136,19 +136,35 @@ def settle_tile(x, rows, stride, n, per, fold, work, room, count, mean, m2):
     """Merge a tile whose column sums are in `work` already."""
     s1, s2 = work, at(work, room)
     more = float(rows * per)
+    # Folds that are whole vectors are added up first; the others one column at a time.
+    left = fold
+    if per == 1 and n % lanes(x) == 0 and fold > 1:
+        add_folds(s1, n, fold, x)
+        add_folds(s2, n, fold, x)
+        left = 1
     hard, g = 0, 0
     while g < n // per:
-        if per * fold == 1 and settle_vector(s1, s2, g, n, more, count, mean, m2, x):
+        if per * left == 1 and settle_vector(s1, s2, g, n, more, count, mean, m2, x):
             g += lanes(x)
         else:
-            centre, deviations, again = column_moments(s1, s2, g, n, per, fold, more, x)
+            centre, deviations, again = column_moments(s1, s2, g, n, per, left, more, x)
             if again:
                 hard += 1
             else:
                 merge_at(count, mean, m2, g, more, centre, deviations)
             g += 1
     if hard > 0:
-        look_again(x, rows, stride, n, per, fold, work, room, count, mean, m2)
+        look_again(x, rows, stride, n, per, fold, left, work, room, count, mean, m2)
+
+
+@inlined
+def add_folds(sums, n, fold, like):
+    """Add all folds of n columns, whole vectors, to the first."""
+    for j in range(0, n, lanes(like)):
+        v = load_sum(at(sums, j), like)
+        for f in range(1, fold):
+            v = v + load_sum(at(sums, f * n + j), like)
+        store(at(sums, j), v)
 
 
 @inlined
@@ -159,21 +175,39 @@ def settle_vector(s1, s2, g, n, more, count, mean, m2, like):
     """
     if g + lanes(like) > n:
         return False
-    plain, squares, counts = load_sum(at(s1, g), like), load_sum(at(s2, g), like), more
-    centre = plain / splat_wide(counts, like)
+    plain, squares = load_sum(at(s1, g), like), load_sum(at(s2, g), like)
+    centre = plain / splat_wide(more, like)
     deviations = squares - plain * centre
     if not all_above(deviations, squares * splat_wide(shift_floor(like), like)):
         return False
+    merge_vector(count, at(mean, g), at(m2, g), more, centre, deviations, like)
+    return True
+
+
+@inlined
+def merge_vector(count, mean, m2, more, centre, deviations, like):
+    """Merge a vector of moments into those at mean and m2, as `merge` does, lane by lane."""
     if count > 0:
         share = more / (count + more)
-        before = load_sum(at(mean, g), like)
+        before = load_sum(mean, like)
         delta = centre - before
         centre = before + delta * splat_wide(share, like)
         rest = delta * delta * splat_wide(count * share, like)
-        deviations = load_sum(at(m2, g), like) + deviations + rest
-    store(at(mean, g), centre)
-    store(at(m2, g), deviations)
-    return True
+        deviations = load_sum(m2, like) + deviations + rest
+    store(mean, centre)
+    store(m2, deviations)
+
+
+@inlined
+def merge_all(count, mean, m2, n, more, more_mean, more_m2):
+    """Merge n moments into those at mean and m2."""
+    step = lanes(mean)
+    whole = n - n % step
+    for g in range(0, whole, step):
+        centre, deviations = load(at(more_mean, g)), load(at(more_m2, g))
+        merge_vector(count, at(mean, g), at(m2, g), more, centre, deviations, mean)
+    for g in range(whole, n):
+        merge_at(count, mean, m2, g, more, get(more_mean, g), get(more_m2, g))
 
 
 @inlined
@@ -187,12 +221,15 @@ def column_moments(s1, s2, g, n, per, fold, count, like):
 
 
 @leaf
-def look_again(x, rows, stride, n, per, fold, work, room, count, mean, m2):
-    """Read a tile again, around the means that `work` holds, for those statistics that need it."""
+def look_again(x, rows, stride, n, per, fold, left, work, room, count, mean, m2):
+    """Read a tile again, around the means that `work` holds, for those statistics that need it.
+
+    `left` of the `fold` folds are not added up yet.
+    """
     s1, s2, shift = work, at(work, room), at(work, 2 * room)
     more = float(rows * per)
     for g in range(n // per):
-        centre, _, again = column_moments(s1, s2, g, n, per, fold, more, x)
+        centre, _, again = column_moments(s1, s2, g, n, per, left, more, x)
         for f in range(fold):
             for j in range(per):
                 put(shift, f * n + g * per + j, centre if again else math.inf)

@@ -49,7 +49,7 @@ def backward_worker(worker, workers, view, args):
     dx, dy, x, weight = pointer(dx), pointer(dy), pointer(x), optional(weight)
     mean, rstd, sums, table = pointer(mean), pointer(rstd), pointer(sums), stack_doubles(8)
     batch, _, group, n, _ = view
-    rows, tiles = row_tiles(batch)
+    rows, tiles = row_tiles(batch, group * n)
     queue = pointer(counter), worker, workers
     tile, _ = claim(queue, tiles, 1, False)
     row, found = tile * rows * group, (0.0, 0.0, 0.0)
@@ -105,7 +105,8 @@ def row_sums(dy, x, n, weight, mean):
 @inlined
 def merge_tiles(view, sums, room, totals):
     """Add the sums of all tiles of rows, in order."""
-    slots, (_, tiles) = view[2] * view[3], row_tiles(view[0])
+    slots = view[2] * view[3]
+    _, tiles = row_tiles(view[0], slots)
     for k in range(2):
         for i in range(slots):
             put(totals, k * slots + i, 0.0)
@@ -183,7 +184,7 @@ def apply_worker(worker, workers, view, args):
     dx, dy, x, weight = pointer(dx), pointer(dy), pointer(x), optional(weight)
     sums, table = pointer(sums), pointer(table)
     batch, _, group, n, _ = view
-    rows, tiles = row_tiles(batch)
+    rows, tiles = row_tiles(batch, group * n)
     slabs = ceil_div(n, SLAB)
     queue = pointer(counter), worker, workers
     units = tiles * group * slabs

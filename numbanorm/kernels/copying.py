@@ -1,19 +1,25 @@
-"""A copy past the caches: the speed that memory allows, which benchmarks compare with."""
+"""What memory allows: a copy, and a sum of two arrays, past the caches, to compare speeds with."""
 
 from numbanorm.kernels.along_affine import peel, put_vector
-from numbanorm.kernels.options import drivers, leaf
-from numbanorm.kernels.pointers import at, pointer
+from numbanorm.kernels.options import drivers, inlined, leaf
+from numbanorm.kernels.pointers import at, is_null, optional, pointer
 from numbanorm.kernels.tiles import CLAIM, ceil_div, claim, piece
 from numbanorm.kernels.vec import fence, lanes, load, load_first, store_lanes
 
 
+@inlined
+def plus(v, z, i, n):
+    """Return v plus the n elements at z[i], if z is not null."""
+    return v if is_null(z) else v + load_first(at(z, i), n)
+
+
 @leaf
 def copy_worker(worker, workers, view, args):
-    """Copy pieces of the elements of x to y."""
-    y, x, streamed, counter = args
+    """Write pieces of x, or of x + z if there is a z, to y."""
+    y, x, z, streamed, counter = args
     batch, outer, group, width, run = view
     n = batch * outer * group * width * run
-    y, x = pointer(y), pointer(x)
+    y, x, z = pointer(y), pointer(x), optional(z)
     parts, step = ceil_div(n, CLAIM), lanes(pointer(x))
     queue = pointer(counter), worker, workers
     part, _ = claim(queue, parts, 1, False)
@@ -21,14 +27,20 @@ def copy_worker(worker, workers, view, args):
         first, stop = piece(n, parts, part)
         head = first + peel(at(y, first), stop - first, streamed)
         last = stop - (stop - head) % step
-        store_lanes(at(y, first), load_first(at(x, first), head - first), 0, head - first)
-        for i in range(head, last, step):
-            put_vector(at(y, i), load(at(x, i)), streamed)
-        store_lanes(at(y, last), load_first(at(x, last), stop - last), 0, stop - last)
+        v = plus(load_first(at(x, first), head - first), z, first, head - first)
+        store_lanes(at(y, first), v, 0, head - first)
+        if is_null(z):
+            for i in range(head, last, step):
+                put_vector(at(y, i), load(at(x, i)), streamed)
+        else:
+            for i in range(head, last, step):
+                put_vector(at(y, i), load(at(x, i)) + load(at(z, i)), streamed)
+        v = plus(load_first(at(x, last), stop - last), z, last, stop - last)
+        store_lanes(at(y, last), v, 0, stop - last)
         part, _ = claim(queue, parts, 1, False)
     if streamed:
         fence()
 
 
-# (y, x, streamed, counter): all of x to y.
+# (y, x, z, streamed, counter): all of x, or of x + z if z is not empty, to y.
 copy = drivers(copy_worker)

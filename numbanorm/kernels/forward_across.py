@@ -8,10 +8,9 @@ worked on together: all of them, or so few that all their rows stay in cache.
 from numbanorm.kernels.across_affine import affine_columns
 from numbanorm.kernels.across_both import normalize_reading
 from numbanorm.kernels.across_coefficients import fill_coefficients
-from numbanorm.kernels.across_moments import tile_moments
+from numbanorm.kernels.across_moments import merge_all, tile_moments
 from numbanorm.kernels.options import drivers, inlined, leaf
 from numbanorm.kernels.pointers import at, elements_to_line, get, optional, pointer, put
-from numbanorm.kernels.statistics import merge
 from numbanorm.kernels.tiles import across_tiles, claim, folds, slab_bounds, slab_count
 from numbanorm.kernels.vec import fence, lanes
 
@@ -64,23 +63,14 @@ def merge_moments(view, args):
     columns = group * width * run
     rows, tiles = across_tiles(outer, columns, folds(columns, lanes(pointer(x))))
     for b in range(batch):
-        for g in range(group):
-            put(mean, b * group + g, 0.0)
-            put(var, b * group + g, 0.0)
-        count = 0.0
+        count, m, v = 0.0, at(mean, b * group), at(var, b * group)
         for t in range(tiles):
             more = float(min(rows, outer - t * rows) * width * run)
-            base = at(partial, 2 * (b * tiles + t) * group)
-            for g in range(group):
-                s = b * group + g
-                merged = merge(
-                    count, get(mean, s), get(var, s), more, get(base, g), get(base, group + g)
-                )
-                put(mean, s, merged[0])
-                put(var, s, merged[1])
+            found = at(partial, 2 * (b * tiles + t) * group)
+            merge_all(count, m, v, group, more, found, at(found, group))
             count += more
         for g in range(group):
-            put(var, b * group + g, get(var, b * group + g) / count)
+            put(v, g, get(v, g) / count)
 
 
 # (x, mean, var, partial, slab, work, room, counter): mean and biased variance (float64) of each
