@@ -19,7 +19,8 @@ View = tuple[int, int, int, int, int]
 Array = NDArray[Any]
 
 # Fewer elements are worked on in the calling thread. A launch costs as much as 10,000 when threads
-# are still awake from the last one, and as 200,000 when they sleep.
+# are still awake from the last one, and as 200,000 and more when they sleep: Linux may wake a
+# thread on the core of its waker, and leave the two there for milliseconds.
 PARALLEL_ELEMENTS = 1 << 17
 
 # Results of at least so many bytes are written past the caches. Measured with copies of 1, 4, 16 MB

@@ -14,10 +14,10 @@ _chosen: int | None = None
 # The threading layer, once its threads are started.
 _layer: str | None = None
 
-# How often idle threads look for work before they sleep: for 0.1 ms. libgomp's default, 5 ms,
-# costs milliseconds a launch when other processes want the cores; sleeping at once costs 80 us a
-# launch, to wake up, where this costs 5.
-SPIN = "3000"
+# How often idle threads look for work before they sleep: for about 0.3 ms. Sleeping at once costs
+# 80 us a launch, to wake up. Not sleeping costs others the cores: libgomp's default is 10 ms, and
+# that is what a launch then takes when other processes want them.
+SPIN = "10000"
 _WAITING = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}
 
 # Whether this process was forked from one whose threads were started: they are not in it.

@@ -24,7 +24,7 @@ ACROSS_TILE = 65536
 # A tile of rows whose parameter gradients, element-sized, are summed together: its size in arrays
 # of LARGE_ROWS elements, and in smaller ones its least size and how many there should be.
 ROW_TILE, LARGE_ROWS = 256, 1 << 22
-LEAST_ROW_TILE, MAX_ROW_TILES = 16, 32
+LEAST_ROW_TILE, MAX_ROW_TILES = 64, 32
 
 # Shorter rows are laid side by side until they are so long and fill whole vectors: the loop along a
 # row must outweigh what surrounds it (rows of 64 ran at 0.74 of a copy's speed, of 512 at 0.95).

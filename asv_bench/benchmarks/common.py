@@ -277,15 +277,19 @@ def ratios(candidates, seconds=0.4, least=5):
 
     In turns, so that a change of the machine's clock or load meets them all. A turn starts with a
     pause, for the threads of the one before to stop spinning (libgomp's do for up to 10 ms, on the
-    cores that the next one needs), and a call that is not counted.
+    cores that the next one needs), and with calls that are not counted, until the system has spread
+    the threads over the cores again.
     """
     samples = {name: [] for name in candidates}
-    repeats = {name: max(1, int(2e-3 / once(call))) for name, call in candidates.items()}
+    repeats = {name: max(1, int(4e-3 / once(call))) for name, call in candidates.items()}
     end = time.perf_counter() + seconds * len(candidates)
     while time.perf_counter() < end or len(next(iter(samples.values()))) < least:
         for name, call in candidates.items():
-            time.sleep(0.02)
+            time.sleep(0.015)
+            awake = time.perf_counter() + 0.015
             call()
+            while time.perf_counter() < awake:
+                call()
             start = time.perf_counter()
             for _ in range(repeats[name]):
                 call()

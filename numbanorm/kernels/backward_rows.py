@@ -17,7 +17,7 @@ from numbanorm.kernels.tiles import (
     piece,
     row_tiles,
 )
-from numbanorm.kernels.vec import fence
+from numbanorm.kernels.vec import fence, lanes, load, no_sum, store
 
 # Elements before and behind a tile's sums that belong to none.
 SLACK = 16
@@ -38,7 +38,11 @@ def tile_room(sums, room, tile):
 @inlined
 def clear_range(p, start, stop):
     """Set p[start:stop] to zero."""
-    for i in range(start, stop):
+    step = lanes(p)
+    whole = stop - (stop - start) % step
+    for i in range(start, whole, step):
+        store(at(p, i), no_sum(p))
+    for i in range(whole, stop):
         put(p, i, 0.0)
 
 
@@ -107,13 +111,16 @@ def merge_tiles(view, sums, room, totals):
     """Add the sums of all tiles of rows, in order."""
     slots = view[2] * view[3]
     _, tiles = row_tiles(view[0], slots)
+    step, whole = lanes(totals), slots - slots % lanes(totals)
     for k in range(2):
-        for i in range(slots):
-            put(totals, k * slots + i, 0.0)
+        mine = at(totals, k * slots)
+        clear_range(mine, 0, slots)
         for tile in range(tiles):
             more = at(sums, (2 * tile + k) * room + SLACK)
-            for i in range(slots):
-                put(totals, k * slots + i, get(totals, k * slots + i) + get(more, i))
+            for i in range(0, whole, step):
+                store(at(mine, i), load(at(mine, i)) + load(at(more, i)))
+            for i in range(whole, slots):
+                put(mine, i, get(mine, i) + get(more, i))
 
 
 @leaf
