@@ -216,7 +216,9 @@ def gradient_reading(
         clear(sums, 6, x)
         for r in range(first, min(first + rows, outer)):
             i = r * stride + start
-            behind = stop - start if stop < run else stride - start
+            # A line of one run is followed by the next line.
+            along = stride if outer > 1 else run
+            behind = stop - start if stop < run else along - start
             read_and_gradient(
                 sums,
                 at(zdy, i),
