@@ -113,9 +113,7 @@ def instance_forward(
     mean, var = mean.reshape(shape), var.reshape(shape)
     if task.x.size and (running_mean is not None or running_var is not None):
         count = task.x.size // mean.size
-        _stats.update(
-            running_mean, running_var, mean.mean(axis=0), var.mean(axis=0), count, momentum
-        )
+        _stats.update(running_mean, running_var, mean, var, count, momentum)
     return y, mean, var
 
 
@@ -237,5 +235,5 @@ def standardize(x: Any, mean: Any, std: Any, layout: str, out: Any) -> Array:
     std = _checks.numbers("std", std, channels)
     task.check_out(out, mean, std)
     task.look("batch", layout)
-    scale, var = _stats.scale_and_square(std, task.dtype)
-    return task.affine(scale, None, mean, var, 0.0, out)
+    weight, var = _run.divisors(std, task.dtype)
+    return task.affine(weight, None, mean, var, 0.0, out)

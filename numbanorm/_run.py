@@ -1,7 +1,7 @@
-"""What the public functions call forward: kernels on a view, serial or parallel.
+"""What the public functions call: compiled operations on flat arrays and a view.
 
-Means and variances are float64 arrays of batch * group values, or, where they are given, of x's
-type. weight and bias may be None.
+Arrays are C-contiguous. Means and variances are float64 arrays of batch * group values, or, where
+they are given, of x's type. weight and bias may be None.
 """
 
 from __future__ import annotations
@@ -9,26 +9,63 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from numbanorm import _cut, _threads, _tiles
-from numbanorm._cut import Across, Array, View, kernels, present, queue, streams, workers_for
+from numbanorm import _plan, _threads
+from numbanorm._plan import View
+
+Array = NDArray[Any]
+
+_NONE = {np.dtype(t): np.empty(0, t) for t in (np.float32, np.float64)}
+
+_loaded: Any = None
+
+
+class _Kernels:
+    """The kernel modules, imported together: this is what first imports Numba."""
+
+    def __init__(self) -> None:
+        from numbanorm.kernels import (
+            backward_across,
+            backward_along,
+            backward_rows,
+            copying,
+            finishing,
+            forward_across,
+            forward_along,
+            forward_rows,
+        )
+
+        # In the order of `_plan.ALONG`, `ACROSS` and `ROWS`.
+        self.forward = forward_along, forward_across, forward_rows
+        self.backward = backward_along, backward_across, backward_rows
+        self.copying, self.finishing = copying, finishing
+
+
+def _kernels() -> Any:
+    global _loaded
+    if _loaded is None:
+        _loaded = _Kernels()
+    return _loaded
+
+
+def _workers(x: Array) -> int:
+    """Return how many threads shall work on an array."""
+    if x.size < _plan.PARALLEL_ELEMENTS:
+        return 1
+    return _plan.workers_for(x.size, _threads.get_num_threads())
+
+
+def _present(parameter: Array | None, like: Array) -> Array:
+    """Return the parameter, or for None the empty array that means none to a kernel."""
+    return _NONE[like.dtype] if parameter is None else parameter
 
 
 def moments(x: Array, view: View) -> tuple[Array, Array]:
     """Return the mean and the biased variance of each statistic, in float64."""
-    batch, outer, group, width, run = view
-    mean, var = np.empty(batch * group), np.empty(batch * group)
-    k, workers = kernels(), workers_for(x.size)
-    if _cut.goes_along(view):
-        _, _, tiles = _tiles.along_tiles(outer, width * run)
-        partial = np.empty(3 * batch * group * tiles)
-        _threads.run(k.along.moments, view, (x, mean, var, partial, queue(workers)), workers)
-    else:
-        cut = Across(x, view, workers)
-        partial = np.empty(2 * batch * cut.tiles * group)
-        work = cut.sums(workers, k.across.SUMS)
-        args = x, mean, var, partial, cut.slab, work, cut.room, queue(workers)
-        _threads.run(k.across.moments, view, args, workers)
+    mean, var = np.empty(view[0] * view[2]), np.empty(view[0] * view[2])
+    operation = _kernels().forward[_plan.moments_route(view)].moments
+    _threads.run(operation, view, (x, mean, var), _workers(x))
     return mean, var
 
 
@@ -44,18 +81,9 @@ def affine(
     backwards: bool = False,
 ) -> None:
     """Normalise x into y by given means and variances."""
-    k, workers, streamed = kernels(), workers_for(x.size), streams(y)
-    weight, bias = present(weight, x), present(bias, x)
-    given: tuple[Any, ...] = y, x, weight, bias, mean, var, eps, backwards
-    if view[3] > 1 == view[4] and _cut.goes_along(view):
-        _threads.run(k.rows.affine, view, (*given, streamed, queue(workers)), workers)
-    elif view[4] >= _cut.ALONG_RUN or _cut.goes_along(view):
-        _threads.run(k.along.affine, view, (*given, streamed, queue(workers)), workers)
-    else:
-        cut = Across(x, view, workers)
-        coefs = cut.coefficients(workers, k.across.COEFFICIENTS, x.dtype)
-        args = *given, cut.slab, coefs, cut.room, streamed, queue(workers)
-        _threads.run(k.across.affine, view, args, workers)
+    operation = _kernels().forward[_plan.affine_route(view)].affine
+    args = y, x, _present(weight, x), _present(bias, x), mean, var, eps, backwards
+    _threads.run(operation, view, args, _workers(x))
 
 
 def normalize(
@@ -71,51 +99,44 @@ def normalize(
 
     If not `centred` (rows only), by its mean square: the mean counts as 0.
     """
-    workers, k, streamed = workers_for(x.size), kernels(), streams(y)
-    if _too_few(x, view, workers):
-        return _in_two_passes(y, x, weight, bias, eps, view, centred)
+    workers = _workers(x)
+    route = _plan.forward_route(view, 64 // x.itemsize, workers)
+    if route == _plan.TWO_PASSES:
+        mean, var = moments(x, view)
+        if not centred:
+            var += mean * mean
+            mean[:] = 0.0
+        # Starting with what was read last.
+        affine(y, x, weight, bias, mean, var, eps, view, backwards=True)
+        return mean, var
     mean, var = np.empty(view[0] * view[2]), np.empty(view[0] * view[2])
-    given = y, x, present(weight, x), present(bias, x), mean, var, eps
-    if _cut.has_rows(view):
-        args: tuple[Any, ...] = *given, centred, streamed, queue(workers)
-        _threads.run(k.rows.normalize, view, args, workers)
-    elif _cut.goes_along(view):
-        _threads.run(k.along.normalize, view, (*given, streamed, queue(workers)), workers)
-    else:
-        cut = Across(x, view, workers)
-        work = cut.sums(workers, k.across.SUMS)
-        coefs = cut.coefficients(workers, k.across.COEFFICIENTS, x.dtype)
-        args = *given, cut.slab, work, coefs, cut.room, streamed, queue(workers)
-        _threads.run(k.across.normalize, view, args, workers)
+    args = y, x, _present(weight, x), _present(bias, x), mean, var, eps, centred
+    _threads.run(_kernels().forward[route].normalize, view, args, workers)
     return mean, var
 
 
-def _too_few(x: Array, view: View, workers: int) -> bool:
-    """Return whether there are too few statistics for each thread to work on its own ones."""
-    batch, outer, group, width, run = view
-    if _cut.goes_along(view):
-        if width > 1 == run and outer > 1:
-            return True
-        return 1 < workers and batch * group < 4 * workers and batch * group % workers > 0
-    return workers > 1 and not Across(x, view, workers).fits
-
-
-def _in_two_passes(
-    y: Array,
+def backward(
+    dx: Array,
+    dy: Array,
     x: Array,
     weight: Array | None,
-    bias: Array | None,
-    eps: float,
+    mean: Array,
+    rstd: Array,
     view: View,
-    centred: bool,
+    training: bool,
+    centred: bool = True,
 ) -> tuple[Array, Array]:
-    """Read all of x, then normalise it, starting with what was read last."""
-    mean, var = moments(x, view)
-    if not centred:
-        var += mean * mean
-        mean[:] = 0.0
-    affine(y, x, weight, bias, mean, var, eps, view, backwards=True)
-    return mean, var
+    """Write the gradient of x; returns those of weight and bias, in x's type.
+
+    If not `centred` (rows only), x was normalised by its mean square: the mean is 0, not x's.
+    """
+    # Statistics of either type, one compiled kernel.
+    mean, rstd = mean.astype(np.float64), rstd.astype(np.float64)
+    dweight, dbias = np.empty((2, view[2] * view[3]), x.dtype)
+    operation = _kernels().backward[_plan.backward_route(view, training)].backward
+    args = dx, dweight, dbias, dy, x, _present(weight, x), mean, rstd, training, centred
+    _threads.run(operation, view, args, _workers(x))
+    return dweight, dbias
 
 
 def update_running(
@@ -124,19 +145,30 @@ def update_running(
     mean: Array,
     var: Array,
     momentum: float,
-    unbiased: float,
+    count: int,
 ) -> None:
     """Set running arrays, C-contiguous, to (1 - momentum) * running + momentum * batch.
 
-    The batch's variance is multiplied by `unbiased`.
+    The batch's statistics are the means over the first axis of `mean` and `var`, if these have two;
+    a variance comes biased, of `count` values, and is counted unbiased.
     """
     given = running_var if running_mean is None else running_mean
-    running = present(running_mean, given), present(running_var, given)
-    kernels().running.update(*running, mean, var, momentum, unbiased)
+    if given is None:
+        return
+    running = _present(running_mean, given), _present(running_var, given)
+    batch = mean.size // given.size if given.size else 0
+    found = np.ravel(mean), np.ravel(var)
+    _kernels().finishing.update(*running, *found, given.size, batch, count, momentum)
+
+
+def divisors(std: Array, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+    """Return the weight, of this type, and variance by which to divide by a float64 std."""
+    weight, var = np.empty(std.size, dtype), np.empty(std.size)
+    _kernels().finishing.divide_by(std, weight, var)
+    return weight, var
 
 
 def copy(y: Array, x: Array, z: Array | None = None) -> None:
     """Copy x, or x + z, to y as fast as memory allows: what all other speed is compared with."""
-    workers = workers_for(x.size)
-    args = y, x, present(z, x), streams(y), queue(workers)
-    _threads.run(kernels().copying.copy, (1, 1, 1, 1, x.size), args, workers)
+    args = y, x, _present(z, x)
+    _threads.run(_kernels().copying.copy, (1, 1, 1, 1, x.size), args, _workers(x))

@@ -20,14 +20,10 @@ def update(
     count: int,
     momentum: float,
 ) -> None:
-    """Move running statistics towards a batch's: (1 - momentum) * running + momentum * batch.
-
-    The batch's variance comes biased, of `count` values, and is counted unbiased. All of it is
-    computed in float64 and rounded once.
-    """
+    """Move running statistics, of any strides; see `_run.update_running`."""
     new_mean = None if running_mean is None else _plain(running_mean)
     new_var = None if running_var is None else _plain(running_var)
-    _run.update_running(new_mean, new_var, mean, var, momentum, count / (count - 1))
+    _run.update_running(new_mean, new_var, mean, var, momentum, count)
     if new_mean is not running_mean and running_mean is not None:
         running_mean[...] = new_mean
     if new_var is not running_var and running_var is not None:
@@ -56,24 +52,6 @@ def rstd(var: NDArray[Any], eps: float, dtype: np.dtype[Any]) -> NDArray[Any]:
     result = 1.0 / root
     result[root == 0.0] = 0.0
     return rounded(result, dtype)
-
-
-@np.errstate(all="ignore")
-def scale_and_square(
-    std: NDArray[np.float64], dtype: np.dtype[Any]
-) -> tuple[NDArray[Any] | None, NDArray[np.float64]]:
-    """Return a weight and a variance by which (x - mean) * weight / sqrt(var) divides by std.
-
-    The weight carries the signs, and in float64 a power of two where the square would leave its
-    range; it is None where it would be 1.
-    """
-    if std.size == 0 or (1e-150 < std.min() and std.max() < 1e150):
-        return None, std * std
-    sign = np.copysign(1.0, std)
-    if dtype != np.float64:
-        return sign.astype(dtype), std * std
-    mantissa, exponent = np.frexp(std)
-    return np.ldexp(sign, -exponent), mantissa * mantissa
 
 
 def returned(

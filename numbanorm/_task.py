@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numbanorm import _checks, _run, _run_backward, _view
+from numbanorm import _checks, _run, _view
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -121,7 +121,7 @@ class Task:
         else:
             upstream = _view.in_order(upstream, self._axes)
             mean, weight = np.zeros(self.count) if mean is None else mean.ravel(), _flat(weight)
-            dweight, dbias = _run_backward.backward(
+            dweight, dbias = _run.backward(
                 target,
                 upstream,
                 self.memory,

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from numbanorm._status import RULES, Status
+
 # The number set by the user; None is Numba's own default.
 _chosen: int | None = None
 
@@ -19,9 +21,6 @@ _layer: str | None = None
 # that is what a launch then takes when other processes want them.
 SPIN = "10000"
 _WAITING = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}
-
-# Whether this process was forked from one whose threads were started: they are not in it.
-_forked = False
 
 # Numba's workqueue layer aborts the process when two threads launch at once.
 _launching = threading.Lock()
@@ -48,9 +47,13 @@ def threading_layer() -> str:
     if _layer is None:
         import numba
 
+        from numbanorm.kernels import launch, numba_threads
+
         with _brief_waiting():
             numba.get_num_threads()
-            _layer = str(numba.threading_layer())  # type: ignore[attr-defined]
+            layer = str(numba.threading_layer())  # type: ignore[attr-defined]
+        launch.variables.launcher = numba_threads.launcher()
+        _layer = layer
     return _layer
 
 
@@ -70,33 +73,35 @@ def _brief_waiting() -> Iterator[None]:
         del os.environ["GOMP_SPINCOUNT"]
 
 
-def run(drivers: Any, view: tuple[int, ...], args: tuple[Any, ...], workers: int) -> None:
-    """Call a kernel's parallel driver with `workers`, or its serial twin where that is safer.
+def run(operation: Any, view: tuple[int, ...], args: tuple[Any, ...], workers: int) -> None:
+    """Call a compiled operation with `workers` threads, or with one where that is safer.
 
-    The two give the same bits. The twin runs where Numba's threads can't be used: in a process
-    forked after they were started (but for tbb's), or while another thread launches (workqueue).
+    The results are the same. One it is where Numba's threads can't be used: in a process forked
+    after they were started (but for tbb's), or while another thread launches (workqueue).
     """
-    if workers <= 1:
-        drivers.serial(view, args)
-        return
-    layer = threading_layer()
-    if _forked and layer != "tbb":
-        drivers.serial(view, args)
-    elif layer != "workqueue":
-        drivers.parallel(view, args, workers)
-    elif _launching.acquire(blocking=False):
-        try:
-            drivers.parallel(view, args, workers)
-        finally:
-            _launching.release()
-    else:
-        drivers.serial(view, args)
+    if workers > 1 and threading_layer() == "workqueue":
+        if _launching.acquire(blocking=False):
+            try:
+                return _call(operation, view, args, workers)
+            finally:
+                _launching.release()
+        workers = 1
+    _call(operation, view, args, workers)
+
+
+def _call(operation: Any, view: tuple[int, ...], args: tuple[Any, ...], workers: int) -> None:
+    if operation.driver(view, args, workers):
+        raise MemoryError(RULES[Status.MEMORY])
 
 
 def _after_fork_in_child() -> None:
-    global _forked, _launching
-    _forked = _layer is not None
+    """Work in one thread: the threads of a process are not in its children, but for tbb's."""
+    global _launching
     _launching = threading.Lock()
+    if _layer is not None and _layer != "tbb":
+        from numbanorm.kernels import launch
+
+        launch.variables.launcher = None
 
 
 if hasattr(os, "register_at_fork"):

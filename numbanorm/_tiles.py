@@ -15,6 +15,9 @@ CLAIM = 32768
 # Each worker's counter of work taken has a cache line of its own: so many int64s.
 SPACING = 8
 
+# No more threads than this work on one array: the counters stand on the stack.
+MAX_WORKERS = 256
+
 # An across tile holds at least so many rows (partial sums then take under 2 % of x's memory) and,
 # where rows are short, so many elements.
 ACROSS_ROWS = 512

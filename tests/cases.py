@@ -32,10 +32,10 @@ SMALL = [
     (1031, 256),  # NHWC: 4 tiles of 256 rows; 256 * 256 is just the tile size
     (70001, 1),  # more than one tile of 65536 single values
     (4, 3, 150, 151),  # NHWC rows of 3, more than 65536 / 3 of them: merged tiles
-    (32, 28, 28, 28),  # 28 channels at the edge of the parallel drivers' size
+    (32, 28, 28, 28),  # 28 channels at the edge of the size that takes threads
 ]
 
-# More than 4 MiB of float32: the parallel drivers and the streaming stores.
+# More than 4 MiB of float32: several threads and the streaming stores.
 LARGE = [
     (8, 64, 56, 56),  # ResNet-50's first stage
     (32, 1024, 7, 7),  # short runs, many channels

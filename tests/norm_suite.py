@@ -117,7 +117,7 @@ class Suite:
         check(self.table, case, *inputs(self.table, case, np.float64))
 
     def test_large(self, large):
-        """Over 4 MiB: the parallel drivers and the streaming stores."""
+        """Over 4 MiB: several threads and the streaming stores."""
         check(self.table, large, *inputs(self.table, large))
 
     @pytest.mark.parametrize("which", ["weight", "bias", "neither"])

@@ -1,1 +1,1 @@
-"""Numba kernels on typed pointers: leaves, which loop, and the drivers that Python calls."""
+"""Numba kernels on typed pointers: leaves, which loop, and the operations that callers call."""

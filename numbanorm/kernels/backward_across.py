@@ -1,5 +1,8 @@
-"""Backward drivers across memory: what Python calls. `totals` is as in `backward_along`."""
+"""Backward operations across memory. `totals` is as in `backward_along`."""
 
+from numbanorm._plan import across_fits
+from numbanorm._status import MEMORY, OK
+from numbanorm._tiles import across_tiles, folds, slab_bounds, slab_count
 from numbanorm.kernels.across_coefficients import repeat
 from numbanorm.kernels.across_gradient import (
     continue_columns,
@@ -9,16 +12,19 @@ from numbanorm.kernels.across_gradient import (
 )
 from numbanorm.kernels.across_moments import column_total
 from numbanorm.kernels.backward_along import (
+    backward_given,
     finish,
     finish_all,
     line_slope,
+    put_parameters,
     put_totals,
     stored,
 )
-from numbanorm.kernels.forward_across import line_lead, lines_agree
-from numbanorm.kernels.options import drivers, leaf
-from numbanorm.kernels.pointers import at, get, optional, pointer, put
-from numbanorm.kernels.tiles import across_tiles, claim, folds, slab_bounds, slab_count
+from numbanorm.kernels.forward_across import coefficient_room, line_lead, lines_agree, slab_room
+from numbanorm.kernels.launch import launch
+from numbanorm.kernels.options import leaf, operation
+from numbanorm.kernels.pointers import allocate, as_like, at, get, is_null, put, release
+from numbanorm.kernels.tiles import claim, padded, streams
 from numbanorm.kernels.vec import fence, lanes
 
 # Arrays of `room` elements that a worker needs.
@@ -64,11 +70,10 @@ def line_totals(work, room, view, n, fold, slot, start, like):
 
 
 @leaf
-def sums_worker(worker, workers, view, args):
+def sums_worker(queue, view, args):
     """Write the three sums of every tile of every line, tile by tile."""
-    dy, x, mean, totals, partial, slab, work, room, counter = args
-    dy, x, partial = pointer(dy), pointer(x), pointer(partial)
-    mean, work = pointer(mean), at(pointer(work), worker * SUMS * room)
+    dy, x, mean, partial, slab, work, room = args
+    work = at(work, queue[1] * SUMS * room)
     batch, outer, group, width, run = view
     columns, slots = group * width * run, group * width
     fold = folds(columns, lanes(x))
@@ -76,7 +81,6 @@ def sums_worker(worker, workers, view, args):
     slabs = slab_count(columns, slab, 0)
     units = batch * tiles * slabs
     filled = -1
-    queue = pointer(counter), worker, workers
     unit, _ = claim(queue, units, 1, False)
     while unit < units:
         b, tile = unit // (tiles * slabs), unit % tiles
@@ -96,13 +100,10 @@ def sums_worker(worker, workers, view, args):
 
 
 @leaf
-def merge_sums(view, args):
+def merge_sums(view, tiles, partial, totals):
     """Add the tiles of each line, in order."""
-    dy, x, mean, totals, partial, slab, work, room, counter = args
-    partial, totals = pointer(partial), pointer(totals)
-    batch, outer, group, width, run = view
-    columns, slots = group * width * run, group * width
-    _, tiles = across_tiles(outer, columns, folds(columns, lanes(pointer(x))))
+    batch, _, group, width, _ = view
+    slots = group * width
     lines = batch * slots
     for k in range(3):
         for b in range(batch):
@@ -115,23 +116,14 @@ def merge_sums(view, args):
                     put(mine, slot, get(mine, slot) + more)
 
 
-# (dy, x, mean, totals, partial, slab, work, room, counter): the three sums of every line. `partial`
-# has room for those of every tile too.
-sums = drivers(sums_worker, after=merge_sums)
-
-
 # --- the input's gradient -------------------------------------------------------------------------
 
 
 @leaf
-def apply_worker(worker, workers, view, args):
+def apply_worker(queue, view, args):
     """Write dx, last rows first, by the coefficients of each statistic."""
-    (
-        dx, dy, x, weight, mean, rstd, totals, table, training, slab, coefs, room, streamed, counter
-    ) = args  # fmt: skip
-    dx, dy, x, weight = pointer(dx), pointer(dy), pointer(x), optional(weight)
-    rstd, table = pointer(rstd), pointer(table)
-    coefs = at(pointer(coefs), worker * COEFFICIENTS * room + lanes(x))
+    dx, dy, x, weight, rstd, table, training, slab, coefs, room, streamed = args
+    coefs = at(coefs, queue[1] * COEFFICIENTS * room + lanes(x))
     batch, outer, group, width, run = view
     columns = group * width * run
     fold = folds(columns, lanes(x))
@@ -140,7 +132,6 @@ def apply_worker(worker, workers, view, args):
     slabs = slab_count(columns, slab, lead)
     units = batch * tiles * slabs
     filled = -1
-    queue = pointer(counter), worker, workers
     unit, _ = claim(queue, units, 1, True)
     while unit < units:
         b, tile = unit // (tiles * slabs), unit % tiles
@@ -171,42 +162,23 @@ def apply_worker(worker, workers, view, args):
         fence()
 
 
-@leaf
-def finish_before(view, args):
-    """Finish all statistics before dx is written."""
-    (
-        dx, dy, x, weight, mean, rstd, totals, table, training, slab, coefs, room, streamed, counter
-    ) = args  # fmt: skip
-    weight, totals, table = optional(weight), pointer(totals), pointer(table)
-    finish_all(view, pointer(mean), pointer(rstd), weight, totals, table, training, pointer(x))
-
-
-# The names above: finishes `totals` and writes dx from them. `table` is room for five float64s per
-# statistic.
-apply = drivers(apply_worker, before=finish_before)
-
-
 # --- both, slab by slab ---------------------------------------------------------------------------
 
 
 @leaf
-def backward_worker(worker, workers, view, args):
+def backward_worker(queue, view, args):
     """Take slabs one by one: sum all their rows, then write their dx, last tile first."""
     (
         dx, dy, x, weight, mean, rstd, totals, table, training, slab, work, coefs, room, streamed,
-        counter,
     ) = args  # fmt: skip
-    dx, dy, x, weight = pointer(dx), pointer(dy), pointer(x), optional(weight)
-    mean, rstd, totals, table = pointer(mean), pointer(rstd), pointer(totals), pointer(table)
-    work = at(pointer(work), worker * SUMS * room)
-    coefs = at(pointer(coefs), worker * COEFFICIENTS * room + lanes(x))
+    work = at(work, queue[1] * SUMS * room)
+    coefs = at(coefs, queue[1] * COEFFICIENTS * room + lanes(x))
     batch, outer, group, width, run = view
     columns, slots, lines = group * width * run, group * width, batch * group * width
     fold = folds(columns, lanes(x))
     rows, tiles = across_tiles(outer, columns, fold)
     lead = line_lead(dx, view)
     slabs = slab_count(columns, slab, lead)
-    queue = pointer(counter), worker, workers
     unit, _ = claim(queue, batch * slabs, 1, False)
     while unit < batch * slabs:
         b = unit // slabs
@@ -251,5 +223,31 @@ def backward_worker(worker, workers, view, args):
         fence()
 
 
-# The names above: writes dx, and the sums of dy and dy * x_hat of every line into `totals`.
-backward = drivers(backward_worker)
+@operation
+def backward(view, args, workers):
+    """Write all gradients; see `backward_given`."""
+    dx, dweight, dbias, dy, x, weight, mean, rstd, training, _ = backward_given(args)
+    batch, _, group, width, _ = view
+    lines, streamed = batch * group * width, streams(view, x)
+    slab, room, tiles = slab_room(view, x, workers)
+    fits = across_fits(view, lanes(x), workers)
+    sums, coefs = padded(workers * SUMS * room), coefficient_room(x, COEFFICIENTS, room, workers)
+    partials = 0 if fits else 3 * lines * tiles
+    work = allocate(sums + padded(coefs) + 3 * lines + 5 * batch * group + partials)
+    if is_null(work):
+        return MEMORY
+    totals = at(work, sums + padded(coefs))
+    coefs, table = as_like(at(work, sums), x), at(totals, 3 * lines)
+    if fits:
+        given = dx, dy, x, weight, mean, rstd, totals, table, training
+        launch(backward_worker, workers, view, (*given, slab, work, coefs, room, streamed))
+    else:
+        partial = at(table, 5 * batch * group)
+        launch(sums_worker, workers, view, (dy, x, mean, partial, slab, work, room))
+        merge_sums(view, tiles, partial, totals)
+        finish_all(view, mean, rstd, weight, totals, table, training, x)
+        given = dx, dy, x, weight, rstd, table, training
+        launch(apply_worker, workers, view, (*given, slab, coefs, room, streamed))
+    put_parameters(view, totals, dweight, dbias)
+    release(work)
+    return OK

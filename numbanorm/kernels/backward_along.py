@@ -1,23 +1,38 @@
-"""Backward drivers along memory: what Python calls.
+"""Backward operations along memory.
 
 `totals` holds three arrays of batch * group * width float64s, one value per line: the sums of dy,
 of dy * (x - mean) and of x - mean. `finish` turns the first two into those of dy and dy * x_hat.
 """
 
+from numbanorm._plan import shared_out
+from numbanorm._status import MEMORY, OK
+from numbanorm._tiles import CLAIM, along_tiles, piece
 from numbanorm.kernels.along_gradient import (
     gradient,
     gradient_reading,
     line_gradient,
     tile_gradient,
 )
-from numbanorm.kernels.options import drivers, inlined, leaf
-from numbanorm.kernels.pointers import at, get, optional, pointer, put, rounded, stack_doubles
+from numbanorm.kernels.launch import launch
+from numbanorm.kernels.options import inlined, leaf, operation
+from numbanorm.kernels.pointers import (
+    allocate,
+    at,
+    get,
+    is_null,
+    optional,
+    pointer,
+    put,
+    release,
+    rounded,
+    stack_doubles,
+)
 from numbanorm.kernels.statistics import (
     gradient_coefficients,
     mean_error,
     or_else,
 )
-from numbanorm.kernels.tiles import CLAIM, along_tiles, ceil_div, claim, piece
+from numbanorm.kernels.tiles import ceil_div, claim, streams
 from numbanorm.kernels.vec import fence
 
 
@@ -74,17 +89,14 @@ def line_slope(view, line, rstd, weight, like):
 
 
 @leaf
-def sums_worker(worker, workers, view, args):
+def sums_worker(queue, view, args):
     """Write the three sums of every tile of every line, in order."""
-    dy, x, mean, totals, partial, counter = args
-    dy, x, partial = pointer(dy), pointer(x), pointer(partial)
-    mean = pointer(mean)
+    dy, x, mean, partial = args
     batch, outer, group, width, run = view
     rows, _, tiles = along_tiles(outer, run)
     step = max(1, CLAIM // max(1, rows * min(run, CLAIM)))
     sums = stack_doubles(96)
     units = batch * group * width * tiles
-    queue = pointer(counter), worker, workers
     first, many = claim(queue, units, step, False)
     while many > 0:
         for unit in range(first, first + many):
@@ -98,10 +110,8 @@ def sums_worker(worker, workers, view, args):
 
 
 @leaf
-def merge_sums(view, args):
+def merge_sums(view, partial, totals):
     """Add the tiles of each line, in order."""
-    dy, x, mean, totals, partial, counter = args
-    partial, totals = pointer(partial), pointer(totals)
     batch, outer, group, width, run = view
     _, _, tiles = along_tiles(outer, run)
     lines = batch * group * width
@@ -114,25 +124,17 @@ def merge_sums(view, args):
         put_totals(totals, lines, line, (s0, s1, sx))
 
 
-# (dy, x, mean, totals, partial, counter): the three sums of every line. `partial` is room for three
-# float64s per tile.
-sums = drivers(sums_worker, after=merge_sums)
-
-
 # --- the input's gradient -------------------------------------------------------------------------
 
 
 @leaf
-def apply_worker(worker, workers, view, args):
+def apply_worker(queue, view, args):
     """Write dx, last element first, by the coefficients of each statistic (`finish_all`)."""
-    dx, dy, x, weight, mean, rstd, totals, table, training, streamed, counter = args
-    dx, dy, x, weight = pointer(dx), pointer(dy), pointer(x), optional(weight)
-    rstd, table = pointer(rstd), pointer(table)
+    dx, dy, x, weight, rstd, table, training, streamed = args
     batch, outer, group, width, run = view
     slots, parts = group * width, ceil_div(run, CLAIM)
     units = batch * outer * slots * parts
     step = max(1, CLAIM // max(1, run))
-    queue = pointer(counter), worker, workers
     first, many = claim(queue, units, step, True)
     while many > 0:
         for unit in range(first, first + many):
@@ -176,33 +178,17 @@ def finish_all(view, mean, rstd, weight, totals, table, training, like):
             put(table, 5 * s + i, float(found[i]))
 
 
-@leaf
-def finish_before(view, args):
-    """Finish all statistics before dx is written."""
-    dx, dy, x, weight, mean, rstd, totals, table, training, streamed, counter = args
-    weight, totals, table = optional(weight), pointer(totals), pointer(table)
-    finish_all(view, pointer(mean), pointer(rstd), weight, totals, table, training, pointer(x))
-
-
-# (dx, dy, x, weight, mean, rstd, totals, table, training, streamed, counter): finishes `totals` and
-# writes dx from them. `table` is room for five float64s per statistic.
-apply = drivers(apply_worker, before=finish_before)
-
-
 # --- both, while a statistic's elements are in cache ----------------------------------------------
 
 
 @leaf
-def backward_worker(worker, workers, view, args):
+def backward_worker(queue, view, args):
     """Take statistics one by one: write its dx while reading the next one's elements."""
-    dx, dy, x, weight, mean, rstd, totals, training, streamed, counter = args
-    dx, dy, x, weight = pointer(dx), pointer(dy), pointer(x), optional(weight)
-    mean, rstd, totals = pointer(mean), pointer(rstd), pointer(totals)
+    dx, dy, x, weight, mean, rstd, totals, training, streamed = args
     batch, outer, group, width, run = view
     lines, stride = batch * group * width, group * width * run
     step = max(1, CLAIM // max(1, outer * width * run))
     sums = stack_doubles(96)
-    queue = pointer(counter), worker, workers
     s, many = claim(queue, batch * group, step, False)
     stop = s + many
     ready = False
@@ -248,6 +234,53 @@ def backward_worker(worker, workers, view, args):
         fence()
 
 
-# (dx, dy, x, weight, mean, rstd, totals, training, streamed, counter): writes dx, and the sums of
-# dy and dy * x_hat of every line into `totals`.
-backward = drivers(backward_worker)
+@inlined
+def backward_given(args):
+    """Return what backward operations are given, as pointers.
+
+    (dx, dweight, dbias, dy, x, weight, mean, rstd, training, centred): what is written comes first;
+    dweight, dbias and weight may be empty, or null. If not `centred`, in rows only, x was
+    normalised by its mean square, and the mean is 0.
+    """
+    dx, dweight, dbias, dy, x, weight, mean, rstd, training, centred = args
+    dx, dweight, dbias = pointer(dx), optional(dweight), optional(dbias)
+    dy, x, weight = pointer(dy), pointer(x), optional(weight)
+    return dx, dweight, dbias, dy, x, weight, pointer(mean), pointer(rstd), training, centred
+
+
+@leaf
+def put_parameters(view, totals, dweight, dbias):
+    """Write the parameters' gradients: the totals of all batch entries, added in order."""
+    slots = view[2] * view[3]
+    for k, sums in enumerate((dbias, dweight)):
+        if not is_null(sums):
+            for slot in range(slots):
+                found = get(totals, k * view[0] * slots + slot)
+                for b in range(1, view[0]):
+                    found += get(totals, (k * view[0] + b) * slots + slot)
+                put(sums, slot, found)
+
+
+@operation
+def backward(view, args, workers):
+    """Write all gradients; see `backward_given`."""
+    dx, dweight, dbias, dy, x, weight, mean, rstd, training, _ = backward_given(args)
+    batch, outer, group, width, run = view
+    lines, (_, _, tiles) = batch * group * width, along_tiles(outer, run)
+    streamed, shared = streams(view, x), shared_out(lines, workers)
+    totals = allocate(3 * lines + (0 if shared else 3 * lines * tiles + 5 * batch * group))
+    if is_null(totals):
+        return MEMORY
+    if shared:
+        args = dx, dy, x, weight, mean, rstd, totals, training, streamed
+        launch(backward_worker, workers, view, args)
+    else:
+        partial = at(totals, 3 * lines)
+        table = at(partial, 3 * lines * tiles)
+        launch(sums_worker, workers, view, (dy, x, mean, partial))
+        merge_sums(view, partial, totals)
+        finish_all(view, mean, rstd, weight, totals, table, training, x)
+        launch(apply_worker, workers, view, (dx, dy, x, weight, rstd, table, training, streamed))
+    put_parameters(view, totals, dweight, dbias)
+    release(totals)
+    return OK

@@ -1,22 +1,19 @@
-"""Backward drivers of rows whose elements have a weight each.
+"""Backward operations on rows whose elements have a weight each.
 
 `sums` is room for the parameters' gradients of each tile of rows: (tiles, 2, room) float64s, weight
-before bias, each with `SLACK` elements before the first. `totals` gets them merged: (2, slots).
+before bias, each with `SLACK` elements before the first.
 """
 
-from numbanorm.kernels.options import drivers, inlined, leaf
-from numbanorm.kernels.pointers import at, get, optional, pointer, put, stack_doubles
+from numbanorm._plan import shared_out
+from numbanorm._status import MEMORY, OK
+from numbanorm._tiles import ALONG_TILE, CLAIM, along_tiles, piece, row_tiles
+from numbanorm.kernels.backward_along import backward_given
+from numbanorm.kernels.launch import launch
+from numbanorm.kernels.options import inlined, leaf, operation
+from numbanorm.kernels.pointers import allocate, at, get, is_null, put, release, stack_doubles
 from numbanorm.kernels.rows import at_if
 from numbanorm.kernels.rows_gradient import gradient_row, row_table, tile_sums
-from numbanorm.kernels.tiles import (
-    ALONG_TILE,
-    CLAIM,
-    along_tiles,
-    ceil_div,
-    claim,
-    piece,
-    row_tiles,
-)
+from numbanorm.kernels.tiles import ceil_div, claim, streams
 from numbanorm.kernels.vec import fence, lanes, load, no_sum, store
 
 # Elements before and behind a tile's sums that belong to none.
@@ -47,14 +44,12 @@ def clear_range(p, start, stop):
 
 
 @leaf
-def backward_worker(worker, workers, view, args):
+def backward_worker(queue, view, args):
     """Take tiles of rows one by one: write a row's dx while reading the next one."""
-    dx, dy, x, weight, mean, rstd, sums, totals, room, centred, streamed, counter = args
-    dx, dy, x, weight = pointer(dx), pointer(dy), pointer(x), optional(weight)
-    mean, rstd, sums, table = pointer(mean), pointer(rstd), pointer(sums), stack_doubles(8)
+    dx, dy, x, weight, mean, rstd, sums, room, centred, streamed = args
+    table = stack_doubles(8)
     batch, _, group, n, _ = view
     rows, tiles = row_tiles(batch, group * n)
-    queue = pointer(counter), worker, workers
     tile, _ = claim(queue, tiles, 1, False)
     row, found = tile * rows * group, (0.0, 0.0, 0.0)
     if tile < tiles:
@@ -106,49 +101,17 @@ def row_sums(dy, x, n, weight, mean):
     return s0, s1, sx
 
 
-@inlined
-def merge_tiles(view, sums, room, totals):
-    """Add the sums of all tiles of rows, in order."""
-    slots = view[2] * view[3]
-    _, tiles = row_tiles(view[0], slots)
-    step, whole = lanes(totals), slots - slots % lanes(totals)
-    for k in range(2):
-        mine = at(totals, k * slots)
-        clear_range(mine, 0, slots)
-        for tile in range(tiles):
-            more = at(sums, (2 * tile + k) * room + SLACK)
-            for i in range(0, whole, step):
-                store(at(mine, i), load(at(mine, i)) + load(at(more, i)))
-            for i in range(whole, slots):
-                put(mine, i, get(mine, i) + get(more, i))
-
-
-@leaf
-def merge_after(view, args):
-    """Merge the tiles of rows when all are done."""
-    dx, dy, x, weight, mean, rstd, sums, totals, room, centred, streamed, counter = args
-    merge_tiles(view, pointer(sums), room, pointer(totals))
-
-
-# (dx, dy, x, weight, mean, rstd, sums, totals, room, centred, streamed, counter): writes dx, and
-# the gradients of weight and bias into `totals`.
-backward = drivers(backward_worker, after=merge_after)
-
-
 # --- rows too few to share out: by columns -------------------------------------------------------
 
 
 @leaf
-def sums_worker(worker, workers, view, args):
+def sums_worker(queue, view, args):
     """Write the three sums of every tile of every row, in order."""
-    dy, x, weight, mean, partial, counter = args
-    dy, x, weight = pointer(dy), pointer(x), optional(weight)
-    mean, partial = pointer(mean), pointer(partial)
+    dy, x, weight, mean, partial = args
     batch, _, group, n, _ = view
     _, _, tiles = along_tiles(1, n)
     units = batch * group * tiles
     step = max(1, CLAIM // min(n, CLAIM))
-    queue = pointer(counter), worker, workers
     first, many = claim(queue, units, step, False)
     while many > 0:
         for unit in range(first, first + many):
@@ -160,40 +123,25 @@ def sums_worker(worker, workers, view, args):
         first, many = claim(queue, units, step, False)
 
 
-# (dy, x, weight, mean, partial, counter): three float64s for every tile of every row.
-sums = drivers(sums_worker)
-
-
 @leaf
-def tables_before(view, args):
+def fill_tables(view, mean, rstd, partial, table, centred, like):
     """Write every row's table from its tiles' sums, added in order."""
-    (
-        dx, dy, x, weight, mean, rstd, partial, table, sums, totals, room, centred, streamed,
-        counter,
-    ) = args  # fmt: skip
-    partial, table, mean, rstd = pointer(partial), pointer(table), pointer(mean), pointer(rstd)
     _, _, tiles = along_tiles(1, view[3])
     for row in range(view[0] * view[2]):
         s0, s1, sx = 0.0, 0.0, 0.0
         for t in range(3 * row * tiles, 3 * (row + 1) * tiles, 3):
             s0, s1, sx = s0 + get(partial, t), s1 + get(partial, t + 1), sx + get(partial, t + 2)
         here, found = at(table, TABLE * row), (s0, s1, sx)
-        row_table(here, view[3], get(mean, row), get(rstd, row), centred, found, pointer(x))
+        row_table(here, view[3], get(mean, row), get(rstd, row), centred, found, like)
 
 
 @leaf
-def apply_worker(worker, workers, view, args):
+def apply_worker(queue, view, args):
     """Write dx for slabs of columns of tiles of rows, down the rows."""
-    (
-        dx, dy, x, weight, mean, rstd, partial, table, sums, totals, room, centred, streamed,
-        counter,
-    ) = args  # fmt: skip
-    dx, dy, x, weight = pointer(dx), pointer(dy), pointer(x), optional(weight)
-    sums, table = pointer(sums), pointer(table)
+    dx, dy, x, weight, table, sums, room, streamed = args
     batch, _, group, n, _ = view
     rows, tiles = row_tiles(batch, group * n)
     slabs = ceil_div(n, SLAB)
-    queue = pointer(counter), worker, workers
     units = tiles * group * slabs
     unit, _ = claim(queue, units, 1, False)
     while unit < units:
@@ -216,15 +164,48 @@ def apply_worker(worker, workers, view, args):
         fence()
 
 
+# --- all ------------------------------------------------------------------------------------------
+
+
 @leaf
-def merge_applied(view, args):
-    """Merge the tiles of rows when all are done."""
-    (
-        dx, dy, x, weight, mean, rstd, partial, table, sums, totals, room, centred, streamed,
-        counter,
-    ) = args  # fmt: skip
-    merge_tiles(view, pointer(sums), room, pointer(totals))
+def put_tiles(view, sums, room, tiles, k, gradient):
+    """Write a parameter's gradient: the sums of all tiles of rows, added in order to the first."""
+    if is_null(gradient):
+        return
+    slots, first = view[2] * view[3], at(sums, k * room + SLACK)
+    step = lanes(first)
+    whole = slots - slots % step
+    for tile in range(1, tiles):
+        more = at(sums, (2 * tile + k) * room + SLACK)
+        for i in range(0, whole, step):
+            store(at(first, i), load(at(first, i)) + load(at(more, i)))
+        for i in range(whole, slots):
+            put(first, i, get(first, i) + get(more, i))
+    for i in range(slots):
+        put(gradient, i, get(first, i))
 
 
-# The names above: like `backward`, from the sums that `sums` wrote into `partial`.
-apply = drivers(apply_worker, before=tables_before, after=merge_applied)
+@operation
+def backward(view, args, workers):
+    """Write all gradients; see `backward_given`."""
+    dx, dweight, dbias, dy, x, weight, mean, rstd, _, centred = backward_given(args)
+    batch, _, group, width, _ = view
+    (_, tiles), streamed = row_tiles(batch, group * width), streams(view, x)
+    room, shared = group * width + 2 * SLACK, shared_out(tiles, workers)
+    _, _, parts = along_tiles(1, width)
+    sums = allocate(2 * tiles * room + (0 if shared else (3 * parts + TABLE) * batch * group))
+    if is_null(sums):
+        return MEMORY
+    if shared:
+        given = dx, dy, x, weight, mean, rstd, sums, room, centred, streamed
+        launch(backward_worker, workers, view, given)
+    else:
+        partial = at(sums, 2 * tiles * room)
+        table = at(partial, 3 * parts * batch * group)
+        launch(sums_worker, workers, view, (dy, x, weight, mean, partial))
+        fill_tables(view, mean, rstd, partial, table, centred, x)
+        launch(apply_worker, workers, view, (dx, dy, x, weight, table, sums, room, streamed))
+    put_tiles(view, sums, room, tiles, 0, dweight)
+    put_tiles(view, sums, room, tiles, 1, dbias)
+    release(sums)
+    return OK

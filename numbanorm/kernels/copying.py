@@ -1,9 +1,13 @@
 """What memory allows: a copy, and a sum of two arrays, past the caches, to compare speeds with."""
 
+from numbanorm._plan import size_of
+from numbanorm._status import OK
+from numbanorm._tiles import CLAIM, piece
 from numbanorm.kernels.along_affine import peel, put_vector
-from numbanorm.kernels.options import drivers, inlined, leaf
+from numbanorm.kernels.launch import launch
+from numbanorm.kernels.options import inlined, leaf, operation
 from numbanorm.kernels.pointers import at, is_null, optional, pointer
-from numbanorm.kernels.tiles import CLAIM, ceil_div, claim, piece
+from numbanorm.kernels.tiles import ceil_div, claim, streams
 from numbanorm.kernels.vec import fence, lanes, load, load_first, store_lanes
 
 
@@ -14,14 +18,11 @@ def plus(v, z, i, n):
 
 
 @leaf
-def copy_worker(worker, workers, view, args):
+def copy_worker(queue, view, args):
     """Write pieces of x, or of x + z if there is a z, to y."""
-    y, x, z, streamed, counter = args
-    batch, outer, group, width, run = view
-    n = batch * outer * group * width * run
-    y, x, z = pointer(y), pointer(x), optional(z)
-    parts, step = ceil_div(n, CLAIM), lanes(pointer(x))
-    queue = pointer(counter), worker, workers
+    y, x, z, streamed = args
+    n = size_of(view)
+    parts, step = ceil_div(n, CLAIM), lanes(x)
     part, _ = claim(queue, parts, 1, False)
     while part < parts:
         first, stop = piece(n, parts, part)
@@ -42,5 +43,10 @@ def copy_worker(worker, workers, view, args):
         fence()
 
 
-# (y, x, z, streamed, counter): all of x, or of x + z if z is not empty, to y.
-copy = drivers(copy_worker)
+@operation
+def copy(view, args, workers):
+    """Write all of x, or of x + z if z is not empty, to y; `args` is (y, x, z)."""
+    y, x, z = args
+    y, x, z = pointer(y), pointer(x), optional(z)
+    launch(copy_worker, workers, view, (y, x, z, streams(view, y)))
+    return OK

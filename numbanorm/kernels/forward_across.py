@@ -1,21 +1,53 @@
-"""Forward drivers across memory (`across`): what Python calls.
+"""Forward operations across memory.
 
 Like `forward_along`, for statistics that are columns of x's rows. Each worker has a share of
 `work` (float64) and `coefs` (x's type), `room` elements to an array. A slab is a range of columns
 worked on together: all of them, or so few that all their rows stay in cache.
 """
 
+from numbanorm._plan import across_room, across_slab
+from numbanorm._status import MEMORY, OK
+from numbanorm._tiles import across_tiles, folds, slab_bounds, slab_count
 from numbanorm.kernels.across_affine import affine_columns
 from numbanorm.kernels.across_both import normalize_reading
 from numbanorm.kernels.across_coefficients import fill_coefficients
 from numbanorm.kernels.across_moments import merge_all, tile_moments
-from numbanorm.kernels.options import drivers, inlined, leaf
-from numbanorm.kernels.pointers import at, elements_to_line, get, optional, pointer, put
-from numbanorm.kernels.tiles import across_tiles, claim, folds, slab_bounds, slab_count
+from numbanorm.kernels.forward_along import forward_given
+from numbanorm.kernels.launch import launch
+from numbanorm.kernels.options import inlined, leaf, operation
+from numbanorm.kernels.pointers import (
+    allocate,
+    as_like,
+    at,
+    elements_to_line,
+    get,
+    is_null,
+    pointer,
+    put,
+    release,
+)
+from numbanorm.kernels.tiles import ceil_div, claim, padded, streams
 from numbanorm.kernels.vec import fence, lanes
 
 # Arrays of `room` elements that a worker needs.
 SUMS, COEFFICIENTS = 3, 5
+
+
+@inlined
+def slab_room(view, x, workers):
+    """Return (columns of a slab, elements that hold one value for each, tiles of rows)."""
+    _, outer, group, width, run = view
+    columns = group * width * run
+    fold = folds(columns, lanes(x))
+    slab = across_slab(view, lanes(x), workers)
+    _, tiles = across_tiles(outer, columns, fold)
+    return slab, across_room(slab, lanes(x), fold), tiles
+
+
+@inlined
+def coefficient_room(x, arrays, room, workers):
+    """Return how many float64s hold `arrays` arrays of coefficients, of x's type, per worker."""
+    return ceil_div((workers * arrays + 1) * room * 8, lanes(x))
 
 
 @inlined
@@ -30,17 +62,16 @@ def line_lead(y, view):
 
 
 @leaf
-def moments_worker(worker, workers, view, args):
+def moments_worker(queue, view, args):
     """Write the mean and m2 of every tile of every statistic, tile by tile."""
-    x, mean, var, partial, slab, work, room, counter = args
-    x, partial, work = pointer(x), pointer(partial), at(pointer(work), worker * SUMS * room)
+    x, partial, slab, work, room = args
+    work = at(work, queue[1] * SUMS * room)
     batch, outer, group, width, run = view
     per, columns = width * run, group * width * run
     fold = folds(columns, lanes(x))
     rows, tiles = across_tiles(outer, columns, fold)
     slabs = slab_count(columns, slab, 0)
     units = batch * tiles * slabs
-    queue = pointer(counter), worker, workers
     unit, _ = claim(queue, units, 1, False)
     while unit < units:
         tile = unit // slabs
@@ -55,13 +86,11 @@ def moments_worker(worker, workers, view, args):
 
 
 @leaf
-def merge_moments(view, args):
+def merge_moments(view, x, partial, mean, var):
     """Merge the tiles of each statistic, in order, into mean and (biased) variance."""
-    x, mean, var, partial, slab, work, room, counter = args
-    partial, mean, var = pointer(partial), pointer(mean), pointer(var)
     batch, outer, group, width, run = view
     columns = group * width * run
-    rows, tiles = across_tiles(outer, columns, folds(columns, lanes(pointer(x))))
+    rows, tiles = across_tiles(outer, columns, folds(columns, lanes(x)))
     for b in range(batch):
         count, m, v = 0.0, at(mean, b * group), at(var, b * group)
         for t in range(tiles):
@@ -73,9 +102,20 @@ def merge_moments(view, args):
             put(v, g, get(v, g) / count)
 
 
-# (x, mean, var, partial, slab, work, room, counter): mean and biased variance (float64) of each
-# statistic. `partial` is room for two float64s per tile and statistic.
-moments = drivers(moments_worker, after=merge_moments)
+@operation
+def moments(view, args, workers):
+    """Write the mean and biased variance of each statistic; `args` is (x, mean, var)."""
+    x, mean, var = args
+    x, mean, var = pointer(x), pointer(mean), pointer(var)
+    slab, room, tiles = slab_room(view, x, workers)
+    work = allocate(workers * SUMS * room + 2 * view[0] * tiles * view[2])
+    if is_null(work):
+        return MEMORY
+    partial = at(work, workers * SUMS * room)
+    launch(moments_worker, workers, view, (x, partial, slab, work, room))
+    merge_moments(view, x, partial, mean, var)
+    release(work)
+    return OK
 
 
 # --- affine -------------------------------------------------------------------------------------
@@ -107,12 +147,10 @@ def lines_agree(y, n, columns, fold):
 
 
 @leaf
-def affine_worker(worker, workers, view, args):
+def affine_worker(queue, view, args):
     """Normalise rows by given statistics; `backwards` starts at the end, where x is cached."""
-    y, x, weight, bias, mean, var, eps, backwards, slab, coefs, room, streamed, counter = args
-    y, x, weight, bias = pointer(y), pointer(x), optional(weight), optional(bias)
-    mean, var = pointer(mean), pointer(var)
-    coefs = at(pointer(coefs), worker * COEFFICIENTS * room + lanes(x))
+    y, x, weight, bias, mean, var, eps, backwards, slab, coefs, room, streamed = args
+    coefs = at(coefs, queue[1] * COEFFICIENTS * room + lanes(x))
     batch, outer, group, width, run = view
     columns = group * width * run
     fold = folds(columns, lanes(x))
@@ -121,7 +159,6 @@ def affine_worker(worker, workers, view, args):
     slabs = slab_count(columns, slab, lead)
     units = batch * tiles * slabs
     filled = -1
-    queue = pointer(counter), worker, workers
     unit, _ = claim(queue, units, 1, backwards)
     while unit < units:
         # The tiles of one slab follow one another, so that its coefficients serve many of them.
@@ -142,28 +179,35 @@ def affine_worker(worker, workers, view, args):
         fence()
 
 
-# (y, x, weight, bias, mean, var, eps, backwards, slab, coefs, room, streamed, counter): x
-# normalised into y.
-affine = drivers(affine_worker)
+@operation
+def affine(view, args, workers):
+    """Normalise by given statistics; see `forward_given`."""
+    x = pointer(args[1])
+    slab, room, _ = slab_room(view, x, workers)
+    coefs = allocate(coefficient_room(x, COEFFICIENTS, room, workers))
+    if is_null(coefs):
+        return MEMORY
+    here = slab, as_like(coefs, x), room, streams(view, x)
+    launch(affine_worker, workers, view, (*forward_given(args), *here))
+    release(coefs)
+    return OK
 
 
 # --- both, slab by slab ---------------------------------------------------------------------------
 
 
 @leaf
-def normalize_worker(worker, workers, view, args):
+def normalize_worker(queue, view, args):
     """Take slabs one by one: read all their rows, then normalise them, last tile first."""
-    y, x, weight, bias, mean, var, eps, slab, work, coefs, room, streamed, counter = args
-    y, x, weight, bias = pointer(y), pointer(x), optional(weight), optional(bias)
-    mean, var, work = pointer(mean), pointer(var), at(pointer(work), worker * SUMS * room)
-    coefs = at(pointer(coefs), worker * COEFFICIENTS * room + lanes(x))
+    y, x, weight, bias, mean, var, eps, _, slab, work, coefs, room, streamed = args
+    work = at(work, queue[1] * SUMS * room)
+    coefs = at(coefs, queue[1] * COEFFICIENTS * room + lanes(x))
     batch, outer, group, width, run = view
     per, columns = width * run, group * width * run
     fold = folds(columns, lanes(x))
     rows, tiles = across_tiles(outer, columns, fold)
     lead = line_lead(y, view)
     slabs = slab_count(columns, slab, lead)
-    queue = pointer(counter), worker, workers
     unit, _ = claim(queue, batch * slabs, 1, False)
     ready = False
     while unit < batch * slabs:
@@ -230,6 +274,16 @@ def normalize_worker(worker, workers, view, args):
         fence()
 
 
-# (y, x, weight, bias, mean, var, eps, slab, work, coefs, room, streamed, counter): writes mean and
-# var, and x normalised by them into y.
-normalize = drivers(normalize_worker)
+@operation
+def normalize(view, args, workers):
+    """Normalise by x's own statistics, and write those; see `forward_given`."""
+    x = pointer(args[1])
+    slab, room, _ = slab_room(view, x, workers)
+    sums = padded(workers * SUMS * room)
+    work = allocate(sums + coefficient_room(x, COEFFICIENTS, room, workers))
+    if is_null(work):
+        return MEMORY
+    here = slab, work, as_like(at(work, sums), x), room, streams(view, x)
+    launch(normalize_worker, workers, view, (*forward_given(args), *here))
+    release(work)
+    return OK

@@ -1,18 +1,44 @@
-"""Forward drivers along memory (`along`): what Python calls.
+"""Forward operations along memory.
 
 Arrays are flat and contiguous; `view` is (batch, outer, group, width, run); weight and bias may be
-empty; mean and var hold (batch, group) values.
+empty, or null; mean and var hold (batch, group) values, float64 where they are results.
 """
 
+from numbanorm._status import MEMORY, OK
+from numbanorm._tiles import CLAIM, along_tiles, piece
 from numbanorm.kernels.along_affine import AHEAD
 from numbanorm.kernels.along_affine import affine as affine_run
 from numbanorm.kernels.along_both import normalize_lines_reading, normalize_reading
 from numbanorm.kernels.along_moments import slice_moments, tile_moments
-from numbanorm.kernels.options import drivers, inlined, leaf
-from numbanorm.kernels.pointers import at, get, optional, pointer, put, stack_doubles
+from numbanorm.kernels.launch import launch
+from numbanorm.kernels.options import inlined, leaf, operation
+from numbanorm.kernels.pointers import (
+    allocate,
+    at,
+    get,
+    is_null,
+    optional,
+    pointer,
+    put,
+    release,
+    stack_doubles,
+)
 from numbanorm.kernels.statistics import coefficients, merge, or_else, reciprocal_deviation
-from numbanorm.kernels.tiles import CLAIM, along_tiles, ceil_div, claim, piece
+from numbanorm.kernels.tiles import ceil_div, claim, streams
 from numbanorm.kernels.vec import fence, lanes
+
+
+@inlined
+def forward_given(args):
+    """Return what forward operations are given, as pointers; weight and bias may be empty.
+
+    (y, x, weight, bias, mean, var, eps, how): `how` is, for given statistics, whether to start at
+    the end, where x is still in the cache; for x's own, whether to centre x (else, in rows only, it
+    is normalised by its mean square).
+    """
+    y, x, weight, bias, mean, var, eps, how = args
+    y, x, weight, bias = pointer(y), pointer(x), optional(weight), optional(bias)
+    return y, x, weight, bias, pointer(mean), pointer(var), eps, how
 
 
 @inlined
@@ -37,17 +63,15 @@ def line_coefficients(view, line, mean, var, eps, weight, bias, like):
 
 
 @leaf
-def moments_worker(worker, workers, view, args):
+def moments_worker(queue, view, args):
     """Write (count, mean, m2) of every tile of every statistic, in order."""
-    x, mean, var, partial, counter = args
-    x, partial = pointer(x), pointer(partial)
+    x, partial = args
     batch, outer, group, width, run = view
     chunk, stride = width * run, group * width * run
     rows, _, tiles = along_tiles(outer, chunk)
     step = max(1, CLAIM // max(1, rows * min(chunk, CLAIM)))
     sums = stack_doubles(64)
     units = batch * group * tiles
-    queue = pointer(counter), worker, workers
     first, many = claim(queue, units, step, False)
     while many > 0:
         for unit in range(first, first + many):
@@ -60,10 +84,8 @@ def moments_worker(worker, workers, view, args):
 
 
 @leaf
-def merge_moments(view, args):
+def merge_moments(view, partial, mean, var):
     """Merge the tiles of each statistic, in order, into mean and (biased) variance."""
-    x, mean, var, partial, counter = args
-    partial, mean, var = pointer(partial), pointer(mean), pointer(var)
     batch, outer, group, width, run = view
     _, _, tiles = along_tiles(outer, width * run)
     for s in range(batch * group):
@@ -77,25 +99,33 @@ def merge_moments(view, args):
         put(var, s, m2 / count)
 
 
-# (x, mean, var, partial, counter): mean and biased variance (float64) of each statistic. `partial`
-# is room for three float64s per tile.
-moments = drivers(moments_worker, after=merge_moments)
+@operation
+def moments(view, args, workers):
+    """Write the mean and biased variance of each statistic; `args` is (x, mean, var)."""
+    x, mean, var = args
+    x, mean, var = pointer(x), pointer(mean), pointer(var)
+    batch, outer, group, width, run = view
+    _, _, tiles = along_tiles(outer, width * run)
+    partial = allocate(3 * batch * group * tiles)
+    if is_null(partial):
+        return MEMORY
+    launch(moments_worker, workers, view, (x, partial))
+    merge_moments(view, partial, mean, var)
+    release(partial)
+    return OK
 
 
 # --- affine -------------------------------------------------------------------------------------
 
 
 @leaf
-def affine_worker(worker, workers, view, args):
+def affine_worker(queue, view, args):
     """Normalise lines by given statistics; `backwards` starts at the end, where x is cached."""
-    y, x, weight, bias, mean, var, eps, backwards, streamed, counter = args
-    y, x, weight, bias = pointer(y), pointer(x), optional(weight), optional(bias)
-    mean, var = pointer(mean), pointer(var)
+    y, x, weight, bias, mean, var, eps, backwards, streamed = args
     batch, outer, group, width, run = view
     parts = ceil_div(run, CLAIM)
     units = batch * outer * group * width * parts
     step = max(1, CLAIM // max(1, run))
-    queue = pointer(counter), worker, workers
     start, count = claim(queue, units, step, backwards)
     while count > 0:
         if parts == 1:
@@ -140,8 +170,11 @@ def affine_lines(y, x, weight, bias, mean, var, eps, view, first, count, streame
         coefs = after
 
 
-# (y, x, weight, bias, mean, var, eps, backwards, streamed, counter): x normalised into y.
-affine = drivers(affine_worker)
+@operation
+def affine(view, args, workers):
+    """Normalise by given statistics; see `forward_given`."""
+    launch(affine_worker, workers, view, (*forward_given(args), streams(view, pointer(args[0]))))
+    return OK
 
 
 # --- both, while a statistic's elements are in cache ----------------------------------------------
@@ -166,21 +199,18 @@ def bundle_size(view):
 
 
 @leaf
-def normalize_worker(worker, workers, view, args):
+def normalize_worker(queue, view, args):
     """Take statistics, or bundles of them, one by one: normalise it while reading the next.
 
     Where neither applies, the two steps take turns instead.
     """
-    y, x, weight, bias, mean, var, eps, streamed, counter = args
-    y, x, weight, bias = pointer(y), pointer(x), optional(weight), optional(bias)
-    mean, var = pointer(mean), pointer(var)
+    y, x, weight, bias, mean, var, eps, _, streamed = args
     batch, outer, group, width, run = view
     chunk, stride, size = width * run, group * width * run, bundle_size(view)
     each = ceil_div(group, size)
     units = batch * each
     step = max(1, CLAIM // max(1, outer * chunk * size))
     sums, table = stack_doubles(1024), stack_doubles(80)
-    queue = pointer(counter), worker, workers
     unit, many = claim(queue, units, step, False)
     stop = unit + many
     if unit < units:
@@ -277,6 +307,8 @@ def affine_bundle(y, x, weight, bias, mean, var, eps, view, s, count, streamed):
         affine_lines(y, x, weight, bias, mean, var, eps, view, first, count * width, streamed)
 
 
-# (y, x, weight, bias, mean, var, eps, streamed, counter): writes mean and var, and x normalised by
-# them into y.
-normalize = drivers(normalize_worker)
+@operation
+def normalize(view, args, workers):
+    """Normalise by x's own statistics, and write those; see `forward_given`."""
+    launch(normalize_worker, workers, view, (*forward_given(args), streams(view, pointer(args[0]))))
+    return OK

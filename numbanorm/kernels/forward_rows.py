@@ -1,15 +1,15 @@
-"""Forward drivers of rows: statistics that are contiguous, and small or with a weight per element.
+"""Forward operations on rows: contiguous statistics, small or with a weight per element."""
 
-Arguments are those of `forward_along`; `centred` tells layer norm from RMS norm, whose mean is 0.
-"""
-
+from numbanorm._status import OK
+from numbanorm._tiles import ALONG_TILE, CLAIM, along_tiles, piece
 from numbanorm.kernels.along_moments import slice_moments
-from numbanorm.kernels.options import drivers, inlined, leaf
+from numbanorm.kernels.forward_along import forward_given
+from numbanorm.kernels.launch import launch
+from numbanorm.kernels.options import inlined, leaf, operation
 from numbanorm.kernels.pointers import (
     at,
     get,
     null,
-    optional,
     pointer,
     put,
     stack_doubles,
@@ -23,7 +23,7 @@ from numbanorm.kernels.rows_moments import (
     settle_rows,
 )
 from numbanorm.kernels.statistics import merge_at
-from numbanorm.kernels.tiles import ALONG_TILE, CLAIM, along_tiles, ceil_div, claim, piece
+from numbanorm.kernels.tiles import ceil_div, claim, streams
 from numbanorm.kernels.vec import fence, lanes
 
 # Elements of a block of rows, which with the next block stays in the second-level cache.
@@ -140,16 +140,13 @@ def normalize_long(room, y, x, z, n, more, weight, bias, coefs, mean, m2, stream
 
 
 @leaf
-def normalize_worker(worker, workers, view, args):
+def normalize_worker(queue, view, args):
     """Take blocks of rows one by one: normalise it while reading the next."""
-    y, x, weight, bias, mean, var, eps, centred, streamed, counter = args
-    y, x, weight, bias = pointer(y), pointer(x), optional(weight), optional(bias)
-    mean, var = pointer(mean), pointer(var)
+    y, x, weight, bias, mean, var, eps, centred, streamed = args
     _, _, group, width, run = view
     n, (units, _, _) = width * run, blocks_of(view, x)
     room, coefs = stack_doubles(128), stack_like(80, x)
     step = max(1, CLAIM // (block_size(view, x) * n))
-    queue = pointer(counter), worker, workers
     unit, many = claim(queue, units, step, False)
     stop = unit + many
     if unit < units:
@@ -180,21 +177,20 @@ def normalize_worker(worker, workers, view, args):
         fence()
 
 
-# (y, x, weight, bias, mean, var, eps, centred, streamed, counter): writes mean and var, and x
-# normalised by them into y.
-normalize = drivers(normalize_worker)
+@operation
+def normalize(view, args, workers):
+    """Normalise by x's own statistics, and write those; see `forward_given`."""
+    launch(normalize_worker, workers, view, (*forward_given(args), streams(view, pointer(args[0]))))
+    return OK
 
 
 @leaf
-def affine_worker(worker, workers, view, args):
+def affine_worker(queue, view, args):
     """Normalise pieces of rows by given statistics; `backwards` starts at the end."""
-    y, x, weight, bias, mean, var, eps, backwards, streamed, counter = args
-    y, x, weight, bias = pointer(y), pointer(x), optional(weight), optional(bias)
-    mean, var = pointer(mean), pointer(var)
+    y, x, weight, bias, mean, var, eps, backwards, streamed = args
     batch, outer, group, width, _ = view
     parts, coefs = ceil_div(width, CLAIM), stack_like(80, x)
     units, step = batch * outer * group * parts, max(1, CLAIM // width)
-    queue = pointer(counter), worker, workers
     start, count = claim(queue, units, step, backwards)
     while count > 0:
         for unit in range(start, start + count):
@@ -212,6 +208,8 @@ def affine_worker(worker, workers, view, args):
         fence()
 
 
-# (y, x, weight, bias, mean, var, eps, backwards, streamed, counter): x normalised into y, each
-# element of a row by a weight and a bias of its own.
-affine = drivers(affine_worker)
+@operation
+def affine(view, args, workers):
+    """Normalise rows whose elements have a weight each by given statistics; see `forward_given`."""
+    launch(affine_worker, workers, view, (*forward_given(args), streams(view, pointer(args[0]))))
+    return OK

@@ -13,7 +13,7 @@ from numba import _dynfunc  # type: ignore[attr-defined]
 from numba.core.codegen import CPUCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import register_pass
-from numba.core.typed_passes import NativeLowering, NativeParforLowering
+from numba.core.typed_passes import NativeLowering
 
 
 class LeafLibrary(CPUCodeLibrary):
@@ -85,43 +85,6 @@ class LeafCompiler(CompilerBase):
 
     def define_pipelines(self) -> list[Any]:
         return [_replaced(self.state, NativeLowering, LeafLowering, _NOT_IN_LEAVES)]
-
-
-@register_pass(mutates_CFG=True, analysis_only=False)
-class DriverLowering(NativeParforLowering):
-    """Lower a parallel driver, leaving the functions that Numba makes of its loops to it alone.
-
-    A `prange` becomes a function and a wrapper; each would be optimised, with all the leaves in it,
-    and made into machine code, and then once more as a part of the driver.
-    """
-
-    _name = "numbanorm_driver_lowering"
-
-    def run_pass(self, state: Any) -> bool:
-        context = state.targetctx
-        codegen = context.codegen()
-        state.library = codegen.create_library(state.func_id.func_qualname)
-        state.library.enable_object_caching()
-        state.flags.no_compile = True
-        before = codegen._library_class
-        codegen._library_class = LeafLibrary
-        try:
-            super().run_pass(state)
-        finally:
-            codegen._library_class = before
-        described = state.cr.fndesc
-        entry = context.get_executable(state.library, described, state.cr.env)
-        context.insert_user_function(entry, described, [state.library])
-        state.reload_init.extend(state.library._reload_init)
-        state.cr = state.cr._replace(cfunc=entry)
-        return True
-
-
-class DriverCompiler(CompilerBase):
-    """Numba's compiler with `DriverLowering` in place of its own lowering of parallel code."""
-
-    def define_pipelines(self) -> list[Any]:
-        return [_replaced(self.state, NativeParforLowering, DriverLowering, frozenset())]
 
 
 def _replaced(state: Any, old: Any, new: Any, without: Set[str]) -> Any:

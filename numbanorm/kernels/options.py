@@ -3,12 +3,10 @@
 Two kinds of function are compiled:
 
 `leaf`
-    A serial loop over raw pointers. It allocates nothing, raises nothing and is compiled into
-    the drivers that call it, so it has no cache entry of its own.
-`drivers`, `serial`
-    What Python calls, cached on disk. A serial driver and its parallel twin are two functions with
-    two names: a cache key holds no target options, and one function jitted both ways would be
-    handed the other's code.
+    A serial loop over raw pointers. It raises nothing and is compiled into whatever calls it, so it
+    has no cache entry of its own.
+`operation`, `serial`
+    What Python calls, through a driver that is cached on disk.
 
 Numba's own cache does not notice a change in a callee's file, and two processes writing its index
 at once can pair a signature with another's code. `KernelCache` has no index: one file per driver
@@ -24,16 +22,18 @@ import tempfile
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import llvmlite
 import numba
-from numba import config, prange
-from numba.core import compiler
+from numba import config
+from numba.core import compiler, sigutils
 from numba.core.caching import _Cache
+from numba.core.ccallback import CFunc
 from numba.core.serialize import dumps
+from numba.extending import register_jitable
 
-from numbanorm.kernels.leaves import DriverCompiler, LeafCompiler
+from numbanorm.kernels.leaves import LeafCompiler
 
 # error_model="numpy": a division by zero gives inf, and no leaf can raise. No fastmath: it folds
 # isnan to False and would reorder the sums whose order is promised. nogil: other Python threads
@@ -43,18 +43,6 @@ _BASE: dict[str, Any] = {
     "error_model": "numpy",
     "fastmath": False,
     "boundscheck": False,
-}
-
-# Only prange is wanted; the other transformations cost compile time and find nothing here.
-_PARALLEL: Any = {
-    "comprehension": False,
-    "reduction": False,
-    "inplace_binop": False,
-    "setitem": False,
-    "numpy": False,
-    "stencil": False,
-    "fusion": False,
-    "prange": True,
 }
 
 
@@ -68,48 +56,38 @@ def inlined(function: Callable[..., Any]) -> Any:
     return numba.njit(forceinline=True, pipeline_class=LeafCompiler, **_BASE)(function)
 
 
+def shared(function: Callable[..., Any]) -> Any:
+    """Let compiled code call a plain Python function, inlined; Python goes on calling it too."""
+    return register_jitable(forceinline=True, pipeline_class=LeafCompiler, **_BASE)(function)
+
+
 def serial(function: Callable[..., Any]) -> Any:
     """Compile a function that Python calls, to run in the calling thread."""
     return _cached(numba.njit(**_BASE)(function), function.__name__)
 
 
-class Drivers(NamedTuple):
-    """One operation, as Python calls it in one thread and in several: the same bits from both."""
+def operation(function: Callable[..., Any]) -> Any:
+    """Compile ``function(view, args, workers)``, a leaf that returns a status, for all callers.
 
-    serial: Any
-    parallel: Any
-
-
-@inlined
-def nothing(view, args):  # type: ignore[no-untyped-def]
-    """Do nothing before, or after, the workers."""
-
-
-def drivers(worker: Any, before: Any = nothing, after: Any = nothing) -> Drivers:
-    """Compile the drivers of a leaf ``worker(k, workers, view, args)``.
-
-    Worker k of `workers` claims units of work until none is left. ``before(view, args)`` and
-    ``after(view, args)`` run in the calling thread. `args` is a flat tuple, which the three unpack
-    alike. `serial` is called with (view, args), `parallel` with (view, args, workers).
+    `view` and `args` are flat tuples. Compiled code calls the result as a leaf, Python calls its
+    `driver`.
     """
+    inner = leaf(function)
 
-    def alone(view, args):  # type: ignore[no-untyped-def]
-        before(view, args)
-        worker(0, 1, view, args)
-        after(view, args)
+    def driver(view, args, workers):  # type: ignore[no-untyped-def]
+        return inner(view, args, workers)
 
-    def together(view, args, workers):  # type: ignore[no-untyped-def]
-        before(view, args)
-        for k in prange(workers):
-            worker(k, workers, view, args)
-        after(view, args)
+    name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
+    inner.driver = _cached(numba.njit(**_BASE)(driver), name)
+    return inner
 
-    name = worker.py_func.__module__.rpartition(".")[2] + "." + worker.py_func.__name__
-    options = {"parallel": _PARALLEL, "pipeline_class": DriverCompiler, **_BASE}
-    return Drivers(
-        _cached(numba.njit(**_BASE)(alone), f"{name}.serial"),
-        _cached(numba.njit(**options)(together), f"{name}.parallel"),
-    )
+
+def callback(signature: Any, function: Callable[..., Any], name: str) -> Any:
+    """Compile a function that C calls, cached like a driver."""
+    compiled: Any = CFunc(function, sigutils.normalize_signature(signature), {}, dict(_BASE))
+    compiled._cache = KernelCache(name)
+    compiled.compile()
+    return compiled
 
 
 def _cached(dispatcher: Any, name: str) -> Any:
@@ -122,7 +100,8 @@ def source_digest() -> str:
     """Return a digest of every kernel source, and of the versions that compile it."""
     digest = hashlib.sha256()
     folder = Path(__file__).parent
-    for path in [*sorted(folder.glob("*.py")), folder.parent / "_tiles.py"]:
+    beside = [folder.parent / f"{name}.py" for name in ("_tiles", "_plan", "_status")]
+    for path in [*sorted(folder.glob("*.py")), *beside]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     digest.update(f"{numba.__version__} {llvmlite.__version__} {sys.version}".encode())
     return digest.hexdigest()[:16]

@@ -11,6 +11,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 I64 = ir.IntType(64)
+BYTES = ir.IntType(8).as_pointer()
 
 
 @intrinsic
@@ -156,3 +157,51 @@ def stack_like(_: Any, count: Any, like: Any) -> Any:
 def null(_: Any, like: Any) -> Any:
     """Return the null pointer of a pointer's type: no weight, no bias."""
     return like(like), lambda context, builder, sig, args: ir.Constant(args[0].type, None)
+
+
+@intrinsic
+def allocate(_: Any, count: Any) -> Any:
+    """Return room for `count` float64s on a cache line, not initialised; null if there is none."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        size = builder.add(builder.mul(args[0], I64(8)), I64(64))
+        malloc = ir.FunctionType(BYTES, [I64])
+        malloc = cgutils.get_or_insert_function(builder.module, malloc, "malloc")
+        block = builder.call(malloc, [size])
+        # malloc's blocks are aligned to 16 bytes, so there is room for its address before the line.
+        behind = builder.and_(builder.ptrtoint(block, I64), I64(63))
+        line = builder.gep(block, [builder.sub(I64(64), behind)])
+        room = builder.bitcast(line, ir.DoubleType().as_pointer())
+        none = builder.icmp_unsigned("==", block, ir.Constant(BYTES, None))
+        with builder.if_then(builder.not_(none)):
+            kept = builder.bitcast(line, BYTES.as_pointer())
+            builder.store(block, builder.gep(kept, [I64(-1)]))
+        return builder.select(none, ir.Constant(room.type, None), room)
+
+    return types.CPointer(types.float64)(types.int64), codegen
+
+
+@intrinsic
+def release(_: Any, room: Any) -> Any:
+    """Give back what `allocate` returned, unless it is null."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        free = ir.FunctionType(ir.VoidType(), [BYTES])
+        free = cgutils.get_or_insert_function(builder.module, free, "free")
+        none = builder.icmp_unsigned("==", args[0], ir.Constant(args[0].type, None))
+        with builder.if_then(builder.not_(none)):
+            kept = builder.bitcast(args[0], BYTES.as_pointer())
+            builder.call(free, [builder.load(builder.gep(kept, [I64(-1)]))])
+        return context.get_dummy_value()
+
+    return types.void(room), codegen
+
+
+@intrinsic
+def as_like(_: Any, room: Any, like: Any) -> Any:
+    """Return room, as a pointer to what `like` points to."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], args[1].type)
+
+    return like(room, like), codegen
