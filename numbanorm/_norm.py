@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numbanorm import _checks, _run, _stats
+from numbanorm import _checks, _plan, _run, _stats
 from numbanorm._task import Task
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def batch_forward(
         running_mean = _checks.inference("running_mean", running_mean, task.dtype, channels)
         running_var = _checks.inference("running_var", running_var, task.dtype, channels)
     task.check_out(out, weight, bias, running_mean, running_var)
-    task.look("batch", layout)
+    task.look(_plan.batch_view, layout)
     if not training:
         y = task.affine(weight, bias, running_mean, running_var, eps, out)
         return y, running_mean, running_var
@@ -74,7 +74,7 @@ def batch_backward(
     task = Task(x)
     channels = _checks.channels(task.x, layout)
     weight, _ = task.parameters(weight, None, (channels,))
-    task.look("batch", layout)
+    task.look(_plan.batch_view, layout)
     return task.backward(dy, mean, rstd, (channels,), weight, training, out)
 
 
@@ -107,7 +107,7 @@ def instance_forward(
     running_mean, running_var = _running(running_mean, running_var, task.dtype, channels)
     _checks.spatial_size(task.x, layout)
     task.check_out(out, weight, bias, running_mean, running_var)
-    task.look("instance", layout)
+    task.look(_plan.instance_view, layout)
     y, mean, var = task.normalize(weight, bias, eps, out)
     shape = task.x.shape[0], channels
     mean, var = mean.reshape(shape), var.reshape(shape)
@@ -124,7 +124,7 @@ def instance_backward(
     task = Task(x)
     channels = _checks.channels(task.x, layout)
     weight, _ = task.parameters(weight, None, (channels,))
-    task.look("instance", layout)
+    task.look(_plan.instance_view, layout)
     shape = task.x.shape[0], channels
     return task.backward(dy, mean, rstd, shape, weight, use_input_stats, out)
 
@@ -140,7 +140,7 @@ def group_forward(
     eps = _checks.epsilon(eps)
     _checks.group_size(task.x, groups)
     task.check_out(out, weight, bias)
-    task.look("group", layout, groups)
+    task.look(_plan.group_view, layout, groups)
     y, mean, var = task.normalize(weight, bias, eps, out)
     shape = task.x.shape[0], groups
     return y, mean.reshape(shape), var.reshape(shape)
@@ -154,7 +154,7 @@ def group_backward(
     channels = _checks.channels(task.x, layout)
     groups = _checks.groups(num_groups, channels)
     weight, _ = task.parameters(weight, None, (channels,))
-    task.look("group", layout, groups)
+    task.look(_plan.group_view, layout, groups)
     return task.backward(dy, mean, rstd, (task.x.shape[0], groups), weight, True, out)
 
 
@@ -220,7 +220,7 @@ def moments(x: Any, layout: str, correction: Any) -> tuple[Array, Array]:
     if task.x.size == 0:
         mean, var = np.full((2, channels), np.nan)
     else:
-        task.look("batch", layout)
+        task.look(_plan.batch_view, layout)
         mean, var = _run.moments(task.memory, task.view)
         if correction:
             var *= count / (count - correction)
@@ -234,6 +234,6 @@ def standardize(x: Any, mean: Any, std: Any, layout: str, out: Any) -> Array:
     mean = _checks.numbers("mean", mean, channels)
     std = _checks.numbers("std", std, channels)
     task.check_out(out, mean, std)
-    task.look("batch", layout)
+    task.look(_plan.batch_view, layout)
     weight, var = _run.divisors(std, task.dtype)
     return task.affine(weight, None, mean, var, 0.0, out)

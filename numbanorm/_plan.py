@@ -1,7 +1,10 @@
-"""Which loops a view is worked on with, on how many threads, in what slabs.
+"""How a norm sees memory, which loops work on that, on how many threads, in what slabs.
 
-A view is (batch, outer, group, width, run); see `numbanorm._view`. The functions are plain Python,
-for the public functions to choose what to call, and compiled by `numbanorm.kernels.tiles`, for C.
+A view is (batch, outer, group, width, run): C-contiguous memory of that shape, whose statistics
+reduce outer, width and run, and whose weight and bias have shape (group, width).
+
+The functions are plain Python, for the public functions to choose what to call, and compiled by
+`numbanorm.kernels.tiles`, for C.
 """
 
 from numbanorm._tiles import ALONG_TILE, MAX_WORKERS, folds
@@ -25,6 +28,27 @@ SLAB_ELEMENTS = 1 << 17
 # How a forward pass goes: the loops of a kind, or two passes where each thread has too few
 # statistics of its own for one.
 ALONG, ACROSS, ROWS, TWO_PASSES = 0, 1, 2, 3
+
+
+def batch_view(first: bool, n: int, channels: int, spatial: int) -> View:
+    """Return the view of batch norm, channels first in memory or last: a statistic per channel."""
+    return (1, n, channels, 1, spatial) if first else (1, n * spatial, channels, 1, 1)
+
+
+def group_view(first: bool, n: int, channels: int, spatial: int, groups: int) -> View:
+    """Return the view of group norm: a statistic per sample and group of adjacent channels."""
+    width = channels // groups if groups else 0
+    return (n, 1, groups, width, spatial) if first else (n, spatial, groups, width, 1)
+
+
+def instance_view(first: bool, n: int, channels: int, spatial: int) -> View:
+    """Return the view of instance norm: a statistic per sample and channel."""
+    return (n, 1, channels, 1, spatial) if first else (n, spatial, channels, 1, 1)
+
+
+def row_view(rows: int, size: int) -> View:
+    """Return the view of layer and RMS norm: a statistic per row, a weight per element."""
+    return rows, 1, 1, size, 1
 
 
 def size_of(view: View) -> int:

@@ -128,7 +128,7 @@ def backward(
 ) -> tuple[Array, Array]:
     """Write the gradient of x; returns those of weight and bias, in x's type.
 
-    If not `centred` (rows only), x was normalised by its mean square: the mean is 0, not x's.
+    If not `centred` (rows only), x was normalised by its mean square: mean is empty.
     """
     # Statistics of either type, one compiled kernel.
     mean, rstd = mean.astype(np.float64), rstd.astype(np.float64)

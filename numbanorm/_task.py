@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numbanorm import _checks, _run, _view
+from numbanorm import _checks, _plan, _run, _view
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +27,7 @@ class Task:
     memory : ndarray
         x's elements in 1-d, in the order `axes` of x's axes.
     view : tuple of int
-        (batch, outer, group, width, run); see `numbanorm._view`.
+        (batch, outer, group, width, run); see `numbanorm._plan`.
     """
 
     def __init__(self, x: Any) -> None:
@@ -42,18 +43,18 @@ class Task:
             bias = _checks.parameter("bias", bias, self.dtype, shape)
         return weight, bias
 
-    def look(self, kind: str, layout: str, groups: int = 1) -> None:
+    def look(self, view: Callable[..., _plan.View], layout: str, *groups: int) -> None:
         """Find x's memory and the view of it that a norm with channels takes."""
         self._layout = layout
         self.memory, first, self._axes = _view.arrange(self.x, layout)
-        self.view = _view.channel_view(kind, _view.sizes(self.x.shape, layout), first, groups)
+        self.view = view(first, *_view.sizes(self.x.shape, layout), *groups)
 
     def look_rows(self, size: int) -> None:
         """Find x's memory and the view of rows of `size` elements."""
         # Rows are the last axes, in memory too: there is no other order to keep.
         self._layout, self._axes = "NCHW", None
         self.memory = np.ascontiguousarray(self.x).ravel()
-        self.view = _view.row_view(self.x.size // size if size else 0, size)
+        self.view = _plan.row_view(self.x.size // size if size else 0, size)
 
     @property
     def count(self) -> int:
@@ -120,7 +121,7 @@ class Task:
             dweight, dbias = np.zeros((2, slots), self.dtype)
         else:
             upstream = _view.in_order(upstream, self._axes)
-            mean, weight = np.zeros(self.count) if mean is None else mean.ravel(), _flat(weight)
+            weight, mean = _flat(weight), np.empty(0) if mean is None else mean.ravel()
             dweight, dbias = _run.backward(
                 target,
                 upstream,

@@ -26,10 +26,26 @@ _WAITING = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}
 _launching = threading.Lock()
 
 
+# Whether C callers use this process's kernels too.
+_serves_c = False
+
+
 def set_num_threads(n: int) -> None:
     """Set how many threads large arrays are worked on with; see `numbanorm.set_num_threads`."""
     global _chosen
     _chosen = n
+    if _serves_c:
+        serve_c()
+
+
+def serve_c() -> None:
+    """Start the threads, and tell C callers, who can't ask, how many there are for them."""
+    global _serves_c
+    from numbanorm.kernels import launch
+
+    # Two C threads would launch at once some day, and workqueue abort.
+    launch.variables.threads = 1 if threading_layer() == "workqueue" else get_num_threads()
+    _serves_c = True
 
 
 def get_num_threads() -> int:

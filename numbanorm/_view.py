@@ -1,8 +1,4 @@
-"""What a layout means in memory: the only place that knows NCHW from NHWC.
-
-A view is (batch, outer, group, width, run): C-contiguous memory of that shape, whose statistics
-reduce outer, width and run, and whose weight and bias have shape (group, width).
-"""
+"""What a layout means for an array: its axes, and where they are in memory."""
 
 from __future__ import annotations
 
@@ -16,7 +12,6 @@ from numbanorm import _memory
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-View = tuple[int, int, int, int, int]
 Axes = tuple[int, ...] | None
 
 
@@ -55,23 +50,6 @@ def sizes(shape: tuple[int, ...], layout: str) -> tuple[int, int, int]:
     if layout == "NCHW":
         return shape[0], shape[1], math.prod(shape[2:])
     return shape[0], shape[-1], math.prod(shape[1:-1])
-
-
-def channel_view(kind: str, sizes: tuple[int, int, int], first: bool, groups: int) -> View:
-    """Return the view of batch, instance or group norm, channels first in memory or last.
-
-    A statistic is made of a channel, a channel of one sample, or a group of channels of one sample.
-    """
-    n, c, m = sizes
-    if kind == "batch":
-        return (1, n, c, 1, m) if first else (1, n * m, c, 1, 1)
-    group, width = (c, 1) if kind == "instance" else (groups, c // groups)
-    return (n, 1, group, width, m) if first else (n, m, group, width, 1)
-
-
-def row_view(rows: int, size: int) -> View:
-    """Return the view of layer and RMS norm: a statistic per row, a weight per element."""
-    return rows, 1, 1, size, 1
 
 
 def place(

@@ -1,9 +1,11 @@
-"""The command line: `numbanorm demo` and `numbanorm info`."""
+"""The command line: `numbanorm demo`, `numbanorm info` and `numbanorm capi`."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,12 +28,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     demo = commands.add_parser("demo", help="normalise real and random images, and time it")
     demo.add_argument("--plot", metavar="FILE.png", help="draw the digits' histograms to a file")
     commands.add_parser("info", help="print what a bug report needs")
+    capi = commands.add_parser("capi", help="build the C library, which needs no Python")
+    capi.add_argument("--prefix", metavar="DIR", required=True, help="where include/ and lib/ go")
     chosen = parser.parse_args(arguments)
     if chosen.command == "info":
         from numbanorm import _info
 
         print(_info.report())
         return 0
+    if chosen.command == "capi":
+        return _capi(chosen.prefix)
     from numbanorm import _demo
 
     return _demo.run(chosen.plot)
+
+
+def _capi(prefix: str) -> int:
+    from numbanorm.cabi import building
+
+    print("compiling for", ", ".join(building.targets()), "(a minute or two)", flush=True)
+    try:
+        for path in building.build(Path(prefix).absolute()):
+            print(path)
+    except (building.BuildError, OSError) as error:
+        print(f"numbanorm capi: {error}", file=sys.stderr)
+        return 1
+    return 0

@@ -100,6 +100,14 @@ SIZES = st.sampled_from([1, 2, 3, 5, 7, 11, 13, 17, 19])
 
 
 @st.composite
+def large_shapes(draw):
+    """Draw a shape of a little more than 4 MiB of float32, whose results are streamed."""
+    channels = draw(st.integers(1, 2000))
+    spatial = draw(st.integers(1, 3000))
+    return (1 << 20) // (channels * spatial) + draw(st.integers(1, 2)), channels, spatial
+
+
+@st.composite
 def shapes(draw):
     """Draw a shape (N, C, *spatial) of rank 2 to 5 with at least two values a channel."""
     spatial = draw(st.lists(SIZES, max_size=3))

@@ -1,6 +1,16 @@
-"""Cases of a norm's suite come from its row of the table."""
+"""Cases of a norm's suite come from its row of the table; the C library is built once."""
 
+import os
+import shutil
+import subprocess
+import sys
+from unittest import mock
+
+import c_api
+import pytest
 from norms import NORMS
+
+from numbanorm.cabi import building
 
 
 def pytest_generate_tests(metafunc):
@@ -11,3 +21,42 @@ def pytest_generate_tests(metafunc):
     for name, found in (("case", small), ("large", large), ("any_size", small[::3] + large)):
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, found, ids=str)
+
+
+@pytest.fixture(scope="session")
+def prefix(tmp_path_factory):
+    """Where `numbanorm capi` put the library."""
+    try:
+        building.compiler()
+    except building.BuildError as error:
+        pytest.skip(str(error))
+    folder = tmp_path_factory.mktemp("prefix")
+    command = [sys.executable, "-m", "numbanorm", "capi", "--prefix", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def c_library(prefix):
+    return c_api.shared(prefix / "lib" / building.SONAME)
+
+
+def library_for(prefix, folder, instruction_set):
+    """Load a copy of the library that uses this instruction set, if it can."""
+    copy = shutil.copy(prefix / "lib" / building.SONAME, folder / f"{instruction_set}.so")
+    with mock.patch.dict(os.environ, NBN_INSTRUCTION_SET=instruction_set):
+        library = c_api.shared(copy)
+    used = c_api.text(library.functions.nbn_instruction_set())
+    if used != instruction_set:
+        pytest.skip(f"this processor has no {instruction_set}, or the library: {used}")
+    return library
+
+
+@pytest.fixture(scope="session", params=["table", *building.targets()])
+def c_way(request, tmp_path_factory):
+    """The C functions, inside this process and in the library, by each instruction set."""
+    if request.param == "table":
+        return c_api.in_process()
+    folder = tmp_path_factory.mktemp("copy")
+    return library_for(request.getfixturevalue("prefix"), folder, request.param)

@@ -58,12 +58,12 @@ class Norm:
         """Return a strategy of options for a shape."""
         return st.just({})
 
-    def drawn(self):
+    def drawn(self, shapes=None):
         """Return a strategy of cases."""
 
         @st.composite
         def draw_case(draw):
-            shape = draw(cases.shapes().filter(self.allows))
+            shape = draw((shapes or cases.shapes)().filter(self.allows))
             return Case(shape, draw(st.sampled_from(self.layouts)), draw(self.options(shape)))
 
         return draw_case()

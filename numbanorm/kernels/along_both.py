@@ -175,7 +175,8 @@ def normalize_lines_reading(
             if end % run == 0 and end < chunk:
                 after = slot_coefficients(centre, rstd, weight, bias, slot + end // run, x)
             following = min((end // run + 1) * run, stop if end < stop else next_stop) - end
-            joins = streamed and run >= 2 * step and following >= step
+            # Both must reach a cache line: a tile may end a few elements before its line does.
+            joins = streamed and run >= 2 * step and min(end - i, following) >= step
             # Reading goes on in whole pairs of vectors from the tile's start, as `read` does.
             target = start + ceil_div(end - start, 2 * step) * (2 * step)
             more = min(target, stop) - done

@@ -240,12 +240,12 @@ def backward_given(args):
 
     (dx, dweight, dbias, dy, x, weight, mean, rstd, training, centred): what is written comes first;
     dweight, dbias and weight may be empty, or null. If not `centred`, in rows only, x was
-    normalised by its mean square, and the mean is 0.
+    normalised by its mean square, and mean is empty or null.
     """
     dx, dweight, dbias, dy, x, weight, mean, rstd, training, centred = args
     dx, dweight, dbias = pointer(dx), optional(dweight), optional(dbias)
     dy, x, weight = pointer(dy), pointer(x), optional(weight)
-    return dx, dweight, dbias, dy, x, weight, pointer(mean), pointer(rstd), training, centred
+    return dx, dweight, dbias, dy, x, weight, optional(mean), pointer(rstd), training, centred
 
 
 @leaf

@@ -13,6 +13,7 @@ from numbanorm.kernels.options import inlined, leaf, operation
 from numbanorm.kernels.pointers import allocate, at, get, is_null, put, release, stack_doubles
 from numbanorm.kernels.rows import at_if
 from numbanorm.kernels.rows_gradient import gradient_row, row_table, tile_sums
+from numbanorm.kernels.statistics import or_else
 from numbanorm.kernels.tiles import ceil_div, claim, streams
 from numbanorm.kernels.vec import fence, lanes, load, no_sum, store
 
@@ -54,7 +55,7 @@ def backward_worker(queue, view, args):
     row, found = tile * rows * group, (0.0, 0.0, 0.0)
     if tile < tiles:
         w = at_if(weight, row % group * n)
-        found = row_sums(at(dy, row * n), at(x, row * n), n, w, get(mean, row))
+        found = row_sums(at(dy, row * n), at(x, row * n), n, w, or_else(mean, row, 0.0))
     while tile < tiles:
         after, _ = claim(queue, tiles, 1, False)
         dweight, dbias = tile_room(sums, room, tile)
@@ -63,7 +64,7 @@ def backward_worker(queue, view, args):
         stop = min((tile + 1) * rows, batch) * group
         while row < stop:
             then = row + 1 if row + 1 < stop else after * rows * group
-            row_table(table, n, get(mean, row), get(rstd, row), centred, found, x)
+            row_table(table, n, or_else(mean, row, 0.0), get(rstd, row), centred, found, x)
             e, p, q = row * n, at(dweight, row % group * n), at(dbias, row % group * n)
             found = row_reading(
                 at(dx, e), dy, x, weight, row, then, view, mean, table, p, q, streamed
@@ -84,7 +85,7 @@ def row_reading(dx, dy, x, weight, row, then, view, mean, table, dweight, dbias,
         at_if(weight, then % group * n),
     )
     g, v, zdy, zx = at(dy, row * n), at(x, row * n), at(dy, then * n), at(x, then * n)
-    mu = get(mean, then) if more else 0.0
+    mu = or_else(mean, then, 0.0) if more else 0.0
     fused = n if more and n <= ALONG_TILE else 0
     found = gradient_row(dx, g, v, w, n, table, dweight, dbias, streamed, zdy, zx, z, mu, fused)
     return row_sums(zdy, zx, n, z, mu) if more and fused == 0 else found
@@ -117,7 +118,9 @@ def sums_worker(queue, view, args):
         for unit in range(first, first + many):
             row = unit // tiles
             w = at_if(weight, row % group * n)
-            found = tile_sums(at(dy, row * n), at(x, row * n), n, w, get(mean, row), unit % tiles)
+            found = tile_sums(
+                at(dy, row * n), at(x, row * n), n, w, or_else(mean, row, 0.0), unit % tiles
+            )
             for i in range(3):
                 put(partial, 3 * unit + i, found[i])
         first, many = claim(queue, units, step, False)
@@ -132,7 +135,7 @@ def fill_tables(view, mean, rstd, partial, table, centred, like):
         for t in range(3 * row * tiles, 3 * (row + 1) * tiles, 3):
             s0, s1, sx = s0 + get(partial, t), s1 + get(partial, t + 1), sx + get(partial, t + 2)
         here, found = at(table, TABLE * row), (s0, s1, sx)
-        row_table(here, view[3], get(mean, row), get(rstd, row), centred, found, like)
+        row_table(here, view[3], or_else(mean, row, 0.0), get(rstd, row), centred, found, like)
 
 
 @leaf

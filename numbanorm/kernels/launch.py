@@ -60,7 +60,10 @@ def launch(typing: Any, worker: Any, workers: Any, view: Any, args: Any) -> Any:
     called = worker.get_call_type(typing, (_QUEUE, view, args), {})
 
     def codegen(context: Any, builder: Any, sig: Any, given: Any) -> Any:
-        count, data = given[1], _packed(builder, context, given)
+        view, args = (
+            context.cast(builder, given[i], sig.args[i], called.args[i - 1]) for i in (2, 3)
+        )
+        count, data = given[1], _packed(builder, given[1], view, args)
         work = _work(context, builder.module, worker, called, data.type)
         data = builder.bitcast(data, BYTES)
         launcher = _load_variable(builder, BYTES, LAUNCHER)
@@ -77,9 +80,8 @@ def launch(typing: Any, worker: Any, workers: Any, view: Any, args: Any) -> Any:
     return types.void(worker, types.int64, view, args), codegen
 
 
-def _packed(builder: Any, context: Any, given: Any) -> Any:
+def _packed(builder: Any, count: Any, view: Any, args: Any) -> Any:
     """Return the address of what workers get: counters, all 0, the view and the arguments."""
-    _, count, view, args = given
     counters = cgutils.alloca_once(builder, ir.ArrayType(I64, MAX_WORKERS * SPACING))
     counters.align = 64
     cgutils.memset(builder, counters, builder.mul(count, I64(8 * SPACING)), 0)

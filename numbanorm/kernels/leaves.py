@@ -6,11 +6,11 @@ happens again, this is waste: the first call of a driver took 5.0 s with it and 
 A leaf is therefore left as unoptimised LLVM code until a driver links it.
 """
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from typing import Any
 
 from numba import _dynfunc  # type: ignore[attr-defined]
-from numba.core.codegen import CPUCodeLibrary
+from numba.core.codegen import CPUCodeLibrary, JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import register_pass
 from numba.core.typed_passes import NativeLowering
@@ -30,16 +30,29 @@ class LeafLibrary(CPUCodeLibrary):
         """Make no machine code."""
 
 
+class EntryLibrary(LeafLibrary):
+    """A leaf with the wrapper that C calls, which is linked in though nothing calls it."""
+
+    def _get_module_for_linking(self) -> Any:
+        module = super()._get_module_for_linking()
+        for function in module.functions:
+            if function.name.startswith("cfunc."):
+                function.linkage = "external"
+        return module
+
+
 @register_pass(mutates_CFG=True, analysis_only=False)
 class LeafLowering(NativeLowering):
     """Lower to LLVM code without wrappers, and register it for callers."""
 
     _name = "numbanorm_leaf_lowering"
+    _without: tuple[str, ...] = ("no_compile", "no_cpython_wrapper", "no_cfunc_wrapper")
+    _library = LeafLibrary
 
     def run_pass(self, state: Any) -> bool:
         context = state.targetctx
-        state.library = LeafLibrary(context.codegen(), state.func_id.func_qualname)
-        for flag in ("no_compile", "no_cpython_wrapper", "no_cfunc_wrapper"):
+        state.library = self._library(context.codegen(), state.func_id.func_qualname)
+        for flag in self._without:
             setattr(state.flags, flag, True)
         super().run_pass(state)
         described = state.cr.fndesc
@@ -56,6 +69,15 @@ class LeafLowering(NativeLowering):
         state.reload_init.extend(state.library._reload_init)
         state.cr = state.cr._replace(cfunc=entry)
         return True
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class EntryLowering(LeafLowering):
+    """Lower like a leaf, with the wrapper that C calls."""
+
+    _name = "numbanorm_entry_lowering"
+    _without = ("no_compile", "no_cpython_wrapper")
+    _library = EntryLibrary
 
 
 # Steps that find nothing in a leaf (no closures, literals to unroll, array expressions, raises) but
@@ -85,6 +107,46 @@ class LeafCompiler(CompilerBase):
 
     def define_pipelines(self) -> list[Any]:
         return [_replaced(self.state, NativeLowering, LeafLowering, _NOT_IN_LEAVES)]
+
+
+class EntryCompiler(CompilerBase):
+    """Numba's compiler with `EntryLowering` in place of its own lowering, and fewer steps."""
+
+    def define_pipelines(self) -> list[Any]:
+        return [_replaced(self.state, NativeLowering, EntryLowering, _NOT_IN_LEAVES)]
+
+
+class BundleLibrary(JITCodeLibrary):
+    """Leaves and entries optimised together, of which only entries can be called from outside."""
+
+    def __init__(self, codegen: Any, name: str, entries: Mapping[str, str]) -> None:
+        """`entries` maps the names of wrappers to the names they shall have."""
+        super().__init__(codegen, name)
+        self._entries = entries
+
+    def _expose(self) -> None:
+        """Name the entries, and let LLVM do as it likes with all else.
+
+        What is internal gets a name of its own: the linker of code in memory knows internal names
+        too, and would let a driver call a leaf in here, whose arguments may be others by now.
+        """
+        module = self._final_module
+        for number, function in enumerate(list(module.functions)):
+            if function.name in self._entries:
+                function.linkage = "external"
+                function.name = self._entries[function.name]
+            elif not function.is_declaration:
+                function.linkage = "internal"
+                function.name = f"{self._name}.{number}"
+        for number, variable in enumerate(list(module.global_variables)):
+            # The process's own variables are declared only.
+            if not variable.is_declaration:
+                variable.linkage = "internal"
+                variable.name = f"{self._name}.data.{number}"
+
+    def _optimize_final_module(self) -> None:
+        self._expose()
+        super()._optimize_final_module()
 
 
 def _replaced(state: Any, old: Any, new: Any, without: Set[str]) -> Any:

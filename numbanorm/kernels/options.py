@@ -27,7 +27,7 @@ from typing import Any
 import llvmlite
 import numba
 from numba import config
-from numba.core import compiler, sigutils
+from numba.core import compiler, sigutils, types
 from numba.core.caching import _Cache
 from numba.core.ccallback import CFunc
 from numba.core.serialize import dumps
@@ -38,7 +38,7 @@ from numbanorm.kernels.leaves import LeafCompiler
 # error_model="numpy": a division by zero gives inf, and no leaf can raise. No fastmath: it folds
 # isnan to False and would reorder the sums whose order is promised. nogil: other Python threads
 # run meanwhile.
-_BASE: dict[str, Any] = {
+BASE: dict[str, Any] = {
     "nogil": True,
     "error_model": "numpy",
     "fastmath": False,
@@ -48,22 +48,42 @@ _BASE: dict[str, Any] = {
 
 def leaf(function: Callable[..., Any]) -> Any:
     """Compile a serial loop over pointers, to be called by other compiled code only."""
-    return numba.njit(pipeline_class=LeafCompiler, **_BASE)(function)
+    return _for_any_value(numba.njit(pipeline_class=LeafCompiler, **BASE)(function))
 
 
 def inlined(function: Callable[..., Any]) -> Any:
     """Compile like `leaf`, and always inline: for a few instructions that stand in hot loops."""
-    return numba.njit(forceinline=True, pipeline_class=LeafCompiler, **_BASE)(function)
+    compiled = numba.njit(forceinline=True, pipeline_class=LeafCompiler, **BASE)(function)
+    return _for_any_value(compiled)
+
+
+def _for_any_value(dispatcher: Any) -> Any:
+    """Make a leaf be typed once for all values of an argument, constants too.
+
+    Numba types a function anew for every True and every 1 that it is called with; LLVM finds what
+    there is to gain by itself. This halves the time to compile all C functions.
+    """
+    template = dispatcher.get_call_template
+    dispatcher.get_call_template = lambda args, kws: template(tuple(map(plain, args)), kws)
+    return dispatcher
+
+
+def plain(kind: Any) -> Any:
+    """Return a Numba type without the values it may hold."""
+    if isinstance(kind, types.BaseTuple):
+        parts: Any = kind
+        return types.BaseTuple.from_types([plain(part) for part in parts])
+    return types.unliteral(kind)
 
 
 def shared(function: Callable[..., Any]) -> Any:
     """Let compiled code call a plain Python function, inlined; Python goes on calling it too."""
-    return register_jitable(forceinline=True, pipeline_class=LeafCompiler, **_BASE)(function)
+    return register_jitable(forceinline=True, pipeline_class=LeafCompiler, **BASE)(function)
 
 
 def serial(function: Callable[..., Any]) -> Any:
     """Compile a function that Python calls, to run in the calling thread."""
-    return _cached(numba.njit(**_BASE)(function), function.__name__)
+    return _cached(numba.njit(**BASE)(function), function.__name__)
 
 
 def operation(function: Callable[..., Any]) -> Any:
@@ -78,13 +98,13 @@ def operation(function: Callable[..., Any]) -> Any:
         return inner(view, args, workers)
 
     name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
-    inner.driver = _cached(numba.njit(**_BASE)(driver), name)
+    inner.driver = _cached(numba.njit(**BASE)(driver), name)
     return inner
 
 
 def callback(signature: Any, function: Callable[..., Any], name: str) -> Any:
     """Compile a function that C calls, cached like a driver."""
-    compiled: Any = CFunc(function, sigutils.normalize_signature(signature), {}, dict(_BASE))
+    compiled: Any = CFunc(function, sigutils.normalize_signature(signature), {}, dict(BASE))
     compiled._cache = KernelCache(name)
     compiled.compile()
     return compiled
@@ -135,6 +155,41 @@ def cache_folder() -> Path | None:
     return next((folder for folder in candidates if _writable(folder)), None)
 
 
+def cache_file(name: str, signature: Any, codegen: Any) -> Path | None:
+    """Return the file of compiled code, or None where there is no folder for it."""
+    folder = cache_folder()
+    if folder is None:
+        return None
+    key = f"{signature} {codegen.magic_tuple()}".encode()
+    return folder / f"{name}-{hashlib.sha256(key).hexdigest()[:24]}.nbc"
+
+
+def read_cache(path: Path | None) -> bytes | None:
+    """Return what a file holds, or None if it is not whole or not there."""
+    try:
+        content = b"" if path is None else path.read_bytes()
+    except OSError:
+        return None
+    digest, payload = content[:32], content[32:]
+    if not payload or hashlib.sha256(payload).digest() != digest:
+        return None
+    return payload
+
+
+def write_cache(path: Path, payload: bytes) -> None:
+    """Put a file in place, by one rename."""
+    # A full disk or a folder that vanished costs a compile next time, never an error now.
+    with contextlib.suppress(OSError):
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(hashlib.sha256(payload).digest() + payload)
+            os.replace(temporary, path)
+        except OSError:
+            os.unlink(temporary)
+            raise
+
+
 class KernelCache(_Cache):
     """The disk cache of one driver: a file per signature, CPU and source digest."""
 
@@ -148,39 +203,19 @@ class KernelCache(_Cache):
         return None if folder is None else str(folder)
 
     def _file(self, signature: Any, codegen: Any) -> Path | None:
-        folder = cache_folder()
-        if folder is None or not self._enabled:
-            return None
-        key = f"{signature} {codegen.magic_tuple()}".encode()
-        return folder / f"{self._name}-{hashlib.sha256(key).hexdigest()[:24]}.nbc"
+        return cache_file(self._name, signature, codegen) if self._enabled else None
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         target_context.refresh()
-        path = self._file(sig, target_context.codegen())
-        try:
-            content = b"" if path is None else path.read_bytes()
-        except OSError:
-            return None
-        digest, payload = content[:32], content[32:]
-        if not payload or hashlib.sha256(payload).digest() != digest:
+        payload = read_cache(self._file(sig, target_context.codegen()))
+        if payload is None:
             return None
         return compiler.CompileResult._rebuild(target_context, *pickle.loads(payload))
 
     def save_overload(self, sig: Any, data: Any) -> None:
         path = self._file(sig, data.codegen)
-        if path is None:
-            return
-        payload = dumps(data._reduce())
-        # A full disk or a folder that vanished costs a compile next time, never an error now.
-        with contextlib.suppress(OSError):
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(hashlib.sha256(payload).digest() + payload)
-                os.replace(temporary, path)
-            except OSError:
-                os.unlink(temporary)
-                raise
+        if path is not None:
+            write_cache(path, dumps(data._reduce()))
 
     def enable(self) -> None:
         self._enabled = True

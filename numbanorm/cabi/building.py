@@ -1,0 +1,152 @@
+"""The shared library: libnumbanorm and what goes with it, in a folder of the user's."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from numbanorm._tiles import MAX_WORKERS
+from numbanorm.cabi.declarations import (
+    ABI_VERSION,
+    TYPES,
+    Function,
+    filled,
+    functions,
+    header,
+)
+
+SONAME = f"libnumbanorm.so.{ABI_VERSION}"
+
+# The best first. On x86 each is chosen where the processor has it, when the library is loaded.
+X86_TARGETS = ["x86-64-v4", "x86-64-v3"]
+
+
+class BuildError(RuntimeError):
+    """The library can't be built here."""
+
+
+def targets() -> list[str]:
+    """Return the processors that the library is built for: the host, where it is not an x86."""
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        return X86_TARGETS
+    import llvmlite.binding as llvm
+
+    return [str(llvm.get_host_cpu_name())]
+
+
+def compiler() -> list[str]:
+    """Return the command of the C compiler: what CC says, else the first one found."""
+    given = shlex.split(os.environ.get("CC", ""))
+    candidates = [given] if given else [["cc"], ["gcc"], ["clang"]]
+    for command in candidates:
+        if shutil.which(command[0]):
+            return command
+    names = ", ".join(command[0] for command in candidates)
+    raise BuildError(f"a C compiler must be installed, found none of {names} (CC names another)")
+
+
+def source() -> str:
+    """Return the text of the library's C part."""
+    known, count = functions(), len(targets())
+    tables = []
+    for number in range(count):
+        fields = ", ".join(f"{one.name}_{number}" for one in known)
+        tables.append(f"    {{sizeof(nbn_api), NBN_ABI_VERSION, {fields}}},")
+    declared = [
+        f"HIDDEN {one.prototype(f'{one.name}_{number}')};"
+        for number in range(count)
+        for one in known
+    ]
+    return filled(
+        "library.c.in",
+        MOST_THREADS=str(MAX_WORKERS),
+        DECLARATIONS="\n".join(declared),
+        TABLES="\n".join(tables),
+        NAMES=", ".join(f'"{name}"' for name in targets()),
+        DEFINITIONS="\n".join(map(_definition, known)),
+    )
+
+
+def _definition(one: Function) -> str:
+    otherwise = "NBN_ERROR_CPU" if one.returns.strip() == "nbn_status" else '"no code for this CPU"'
+    call = f"chosen->{one.field}({', '.join(one.argument_names)})"
+    return f"{one.prototype()} {{\n    return chosen ? {call} : {otherwise};\n}}\n"
+
+
+def build(prefix: Path) -> list[Path]:
+    """Write the library, its header and its descriptions for pkg-config and CMake under a folder.
+
+    Parameters
+    ----------
+    prefix : Path
+        The folder; made if it is not there. It may be moved later.
+
+    Returns
+    -------
+    list of Path
+        What was written.
+
+    Raises
+    ------
+    BuildError
+        If there is no C compiler, or one that can't build it.
+    """
+    command = compiler()
+    include, lib = prefix / "include", prefix / "lib"
+    texts = {
+        include / "numbanorm.h": header(),
+        lib / "pkgconfig" / "numbanorm.pc": filled("numbanorm.pc.in"),
+        lib / "cmake" / "numbanorm" / "numbanorm-config.cmake": filled("numbanorm-config.cmake.in"),
+        lib / "cmake" / "numbanorm" / "numbanorm-config-version.cmake": filled(
+            "numbanorm-config-version.cmake.in"
+        ),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        (work / "numbanorm.h").write_text(header(), "utf-8")
+        (work / "library.c").write_text(source(), "utf-8")
+        _write_objects(work)
+        _link(command, work)
+        for path, text in texts.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+        shutil.copy2(work / SONAME, lib / SONAME)
+    link = lib / "libnumbanorm.so"
+    link.unlink(missing_ok=True)
+    link.symlink_to(SONAME)
+    return [*texts, lib / SONAME, link]
+
+
+def _write_objects(work: Path) -> None:
+    """Compile both types at once, for all targets, each in a process of its own."""
+    module = [sys.executable, "-m", "numbanorm.cabi.objects"]
+    running = [
+        subprocess.Popen([*module, kind, str(work), *targets()], env=_plain_environment())
+        for kind in TYPES
+    ]
+    if any([process.wait() for process in running]):
+        raise BuildError("the functions must compile, got an error (above)")
+
+
+def _plain_environment() -> dict[str, str]:
+    """Return an environment in which Numba asks nothing of the processor that it runs on."""
+    environment = dict(os.environ)
+    if targets() == X86_TARGETS:
+        environment |= {"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": "+avx2,+fma"}
+    return environment
+
+
+def _link(command: list[str], work: Path) -> None:
+    options = "-std=gnu99 -O2 -fPIC -fopenmp -fvisibility=hidden -Wall -Wextra -shared -s"
+    linker = f"-Wl,-soname,{SONAME} -Wl,-z,defs -Wl,-z,noexecstack -Wl,--as-needed"
+    objects = [path.name for path in sorted(work.glob("*.o"))]
+    call = [*command, *options.split(), *linker.split(), "library.c", *objects, "-lm", "-o", SONAME]
+    done = subprocess.run(call, cwd=work, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildError(f"{command[0]} must link the library, got:\n{done.stderr[:2000]}")

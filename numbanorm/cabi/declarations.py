@@ -1,0 +1,205 @@
+"""The C functions: one table, from which header, cffi's declarations and Numba's signatures come.
+
+`functions.h.in` declares, with a comment, each function that is compiled from Python; ``T`` stands
+for float and double, and ``_T`` for ``_f32`` and ``_f64``. `library.h.in` declares what only the
+shared library has, and `numbanorm.h.in` is the rest of the header.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from numbanorm import __version__
+from numbanorm._status import RULES, Status
+
+if TYPE_CHECKING:
+    from cffi import FFI
+
+# Counts incompatible changes; a test compares the digest of the declarations with the one recorded
+# for it. A function that is added changes the digest, but not this.
+ABI_VERSION = 1
+DIGESTS = {1: ""}
+
+TYPES = {"f32": "float", "f64": "double"}
+
+# Longest line of a declaration, without its semicolon.
+_COLUMNS = 99
+
+_DECLARATION = re.compile(r"(/\*.*?\*/)\s*((?:[^;/]|/(?!\*))*;(?:\s*[^;/]+;)*)", re.DOTALL)
+_PROTOTYPE = re.compile(r"(?P<returns>[\w ]+[ *])(?P<name>nbn_\w+)\((?P<parameters>[^)]*)\);")
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of the C interface.
+
+    Attributes
+    ----------
+    name : str
+        As in C, like "nbn_layer_norm_f32".
+    returns, parameters : str
+        C's text of what it returns and takes.
+    kind : str
+        "f32", "f64", or "" where there is but one.
+    """
+
+    name: str
+    returns: str
+    parameters: str
+    kind: str
+
+    @property
+    def field(self) -> str:
+        """The name without its prefix: that of the table's field, and of the entry in Python."""
+        return self.name.removeprefix("nbn_")
+
+    @property
+    def entry(self) -> str:
+        """The name of the Python function that all types share."""
+        return self.field.removesuffix(f"_{self.kind}") if self.kind else self.field
+
+    @property
+    def argument_names(self) -> list[str]:
+        """The names of the parameters."""
+        if self.parameters == "void":
+            return []
+        return [part.split()[-1].lstrip("*") for part in self.parameters.split(",")]
+
+    def prototype(self, name: str = "", indent: str = "") -> str:
+        """Return the C declaration, under this name, in short lines, without its semicolon."""
+        return _wrapped(f"{indent}{self.returns}{name or self.name}(", f"{self.parameters})")
+
+
+def _wrapped(start: str, rest: str) -> str:
+    if len(start) + len(rest) <= _COLUMNS:
+        return start + rest
+    indent = " " * (len(start) - len(start.lstrip(" ")) + 4)
+    lines, parts = [start], [part.strip() for part in rest.split(",")]
+    for i, part in enumerate(parts):
+        part += "," if i + 1 < len(parts) else ""
+        if lines[-1] == start or len(lines[-1]) + 1 + len(part) > _COLUMNS:
+            lines.append(indent + part)
+        else:
+            lines[-1] += " " + part
+    return "\n".join(lines)
+
+
+def _template(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text("utf-8")
+
+
+def _typed(text: str, kind: str) -> str:
+    return re.sub(r"\bT\b", TYPES[kind], text).replace("_T", f"_{kind}")
+
+
+def _parsed(prototype: str, kind: str) -> Function:
+    found = _PROTOTYPE.fullmatch(" ".join(prototype.split()))
+    if found is None:
+        raise ValueError(f"a declaration must read like a prototype, got {prototype!r}")
+    return Function(found["name"], found["returns"], found["parameters"], kind)
+
+
+@lru_cache(maxsize=2)
+def _commented(name: str) -> tuple[tuple[str, tuple[Function, ...]], ...]:
+    """Return each comment of a template with the functions it describes."""
+    found = []
+    for comment, text in _DECLARATION.findall(_template(name)):
+        kinds = list(TYPES) if "_T(" in text else [""]
+        comment = comment.replace("_T", "_f32") if "_T(" in text else comment
+        prototypes = [part.strip() + ";" for part in text.split(";") if part.strip()]
+        functions = [
+            _parsed(_typed(prototype, kind) if kind else prototype, kind)
+            for prototype in prototypes
+            for kind in kinds
+        ]
+        found.append((comment, tuple(functions)))
+    return tuple(found)
+
+
+def functions() -> list[Function]:
+    """Return the functions that are compiled from Python, in the order of the table."""
+    return [one for _, several in _commented("functions.h.in") for one in several]
+
+
+def library_functions() -> list[Function]:
+    """Return the functions that only the shared library has."""
+    return [one for _, several in _commented("library.h.in") for one in several]
+
+
+def _declared() -> str:
+    blocks = [
+        "\n".join([comment, *(f"{one.prototype(indent='NBN_API ')};" for one in several)])
+        for name in ("functions.h.in", "library.h.in")
+        for comment, several in _commented(name)
+    ]
+    return "\n\n".join(blocks)
+
+
+def _table() -> str:
+    return "\n".join(f"{one.prototype(f'(*{one.field})', '    ')};" for one in functions())
+
+
+def c_name(status: Status) -> str:
+    """Return the name of a status in C."""
+    return "NBN_OK" if status is Status.OK else f"NBN_ERROR_{status.name}"
+
+
+def filled(template: str, **values: str) -> str:
+    """Return a template's text, each ``@NAME@`` in it replaced by a value."""
+    major, minor, patch = re.findall(r"\d+", __version__)[:3]
+    values |= {"MAJOR": major, "MINOR": minor, "PATCH": patch}
+    values |= {"VERSION": __version__, "ABI": str(ABI_VERSION)}
+    return re.sub(r"@(\w+)@", lambda found: values[found[1]], _template(template))
+
+
+def header() -> str:
+    """Return the text of numbanorm.h."""
+    last = list(Status)[-1]
+    statuses = [
+        f"    {c_name(one)} = {one.value}{',' if one is not last else ''} /* {RULES[one]} */"
+        for one in Status
+    ]
+    return filled(
+        "numbanorm.h.in", STATUSES="\n".join(statuses), FUNCTIONS=_declared() + "\n", TABLE=_table()
+    )
+
+
+def digest() -> str:
+    """Return a digest of all that a caller's compiled code depends on, comments left out."""
+    text = re.sub(r"/\*.*?\*/|#define NBN_VERSION.*", "", header(), flags=re.DOTALL)
+    return hashlib.sha256(" ".join(text.split()).encode()).hexdigest()
+
+
+def declarations() -> str:
+    """Return what `cffi.FFI.cdef` takes: the header without the preprocessor's part."""
+    text = re.sub(r"/\*.*?\*/", "", header(), flags=re.DOTALL)
+    text = re.sub(
+        r'#ifdef __cplusplus\nextern "C" \{\n#endif|#ifdef __cplusplus\n\}\n#endif', "", text
+    )
+    text = re.sub(r"^\s*#.*$", "", text, flags=re.MULTILINE)
+    return text.replace("NBN_API ", "")
+
+
+@lru_cache(maxsize=1)
+def ffi() -> FFI:
+    """Return a cffi interface that knows the declarations."""
+    import cffi
+
+    made = cffi.FFI()
+    made.cdef(declarations())
+    return made
+
+
+def signatures() -> dict[str, Any]:
+    """Return Numba's signature of each function that is compiled from Python."""
+    from numba.core.typing import cffi_utils
+
+    map_type: Any = cffi_utils.map_type
+
+    fields = dict(ffi().typeof("nbn_api").fields)
+    return {one.name: map_type(fields[one.field].type) for one in functions()}

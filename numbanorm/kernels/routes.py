@@ -1,0 +1,75 @@
+"""The operations of `numbanorm._run` for compiled callers: each chooses its loops by the view."""
+
+from numbanorm._plan import (
+    ALONG,
+    ROWS,
+    TWO_PASSES,
+    affine_route,
+    backward_route,
+    forward_route,
+    moments_route,
+)
+from numbanorm._status import OK
+from numbanorm.kernels import (
+    backward_across,
+    backward_along,
+    backward_rows,
+    forward_across,
+    forward_along,
+    forward_rows,
+)
+from numbanorm.kernels.options import leaf
+from numbanorm.kernels.pointers import get, put
+from numbanorm.kernels.vec import lanes
+
+
+@leaf
+def moments(view, args, workers):
+    """Write the mean and biased variance of each statistic; `args` is (x, mean, var)."""
+    if moments_route(view) == ALONG:
+        return forward_along.moments(view, args, workers)
+    return forward_across.moments(view, args, workers)
+
+
+@leaf
+def affine(view, args, workers):
+    """Normalise by given statistics; see `forward_given`."""
+    route = affine_route(view)
+    if route == ROWS:
+        return forward_rows.affine(view, args, workers)
+    if route == ALONG:
+        return forward_along.affine(view, args, workers)
+    return forward_across.affine(view, args, workers)
+
+
+@leaf
+def normalize(view, args, workers):
+    """Normalise by x's own statistics, and write those; see `forward_given`."""
+    y, x, weight, bias, mean, var, eps, centred = args
+    route = forward_route(view, lanes(x), workers)
+    if route == ROWS:
+        return forward_rows.normalize(view, args, workers)
+    if route == ALONG:
+        return forward_along.normalize(view, args, workers)
+    if route != TWO_PASSES:
+        return forward_across.normalize(view, args, workers)
+    status = moments(view, (x, mean, var), workers)
+    if status != OK:
+        return status
+    if not centred:
+        for s in range(view[0] * view[2]):
+            put(var, s, get(var, s) + get(mean, s) * get(mean, s))
+            put(mean, s, 0.0)
+    # Starting with what was read last.
+    return affine(view, (y, x, weight, bias, mean, var, eps, True), workers)
+
+
+@leaf
+def backward(view, args, workers):
+    """Write all gradients; see `backward_given`."""
+    route = backward_route(view, args[8])
+    if route == ROWS:
+        return backward_rows.backward(view, args, workers)
+    if route == ALONG:
+        return backward_along.backward(view, args, workers)
+    return backward_across.backward(view, args, workers)

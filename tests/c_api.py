@@ -1,0 +1,46 @@
+"""The C functions as tests call them: NumPy arrays for pointers, None for NULL."""
+
+import numpy as np
+
+from numbanorm import cabi
+
+SUFFIX = {np.dtype(np.float32): "f32", np.dtype(np.float64): "f64"}
+LAYOUTS = {"NCHW": 0, "NHWC": 1}
+
+
+def pointer(array):
+    ffi = cabi.ffi()
+    if array is None:
+        return ffi.NULL
+    kind = "float *" if array.dtype == np.float32 else "double *"
+    return ffi.cast(kind, array.ctypes.data)
+
+
+def text(chars):
+    """Return a C string."""
+    return cabi.ffi().string(chars).decode()
+
+
+class Library:
+    """The functions of a shared library, or of the table inside this process."""
+
+    def __init__(self, functions, prefix):
+        self.functions, self._prefix = functions, prefix
+
+    def __call__(self, name, dtype, *args):
+        function = getattr(self.functions, f"{self._prefix}{name}_{SUFFIX[np.dtype(dtype)]}")
+        given = [
+            pointer(arg) if arg is None or isinstance(arg, np.ndarray) else arg for arg in args
+        ]
+        return function(*given)
+
+    def strerror(self, status):
+        return text(getattr(self.functions, f"{self._prefix}strerror")(status))
+
+
+def in_process():
+    return Library(cabi.table(), "")
+
+
+def shared(path):
+    return Library(cabi.ffi().dlopen(str(path)), "nbn_")
