@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from numbanorm import _memory
+from numbanorm._status import RULES, Status
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -141,7 +142,7 @@ def channels(x: NDArray[Any], layout: str) -> int:
 
 
 def _unknown_layout(value: Any) -> NoReturn:
-    raise ValueError(f"layout must be 'NCHW' or 'NHWC', got {value!r}")
+    raise ValueError(f"{RULES[Status.LAYOUT]}, got {value!r}")
 
 
 def batch_size(x: NDArray[Any], channels: int) -> None:
@@ -214,7 +215,7 @@ def epsilon(value: Any) -> float:
         return value
     number = _number("eps", value)
     if not 0.0 <= number < INF:
-        raise ValueError(f"eps must be finite and not negative, got {value!r}")
+        raise ValueError(f"{RULES[Status.EPS]}, got {value!r}")
     return number
 
 

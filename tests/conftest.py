@@ -42,6 +42,12 @@ def c_library(prefix):
     return c_api.shared(prefix / "lib" / building.SONAME)
 
 
+@pytest.fixture(scope="session")
+def c_table():
+    """The functions inside this process."""
+    return c_api.in_process()
+
+
 def library_for(prefix, folder, instruction_set):
     """Load a copy of the library that uses this instruction set, if it can."""
     copy = shutil.copy(prefix / "lib" / building.SONAME, folder / f"{instruction_set}.so")
@@ -57,6 +63,6 @@ def library_for(prefix, folder, instruction_set):
 def c_way(request, tmp_path_factory):
     """The C functions, inside this process and in the library, by each instruction set."""
     if request.param == "table":
-        return c_api.in_process()
+        return request.getfixturevalue("c_table")
     folder = tmp_path_factory.mktemp("copy")
     return library_for(request.getfixturevalue("prefix"), folder, request.param)

@@ -24,7 +24,7 @@ SHAPES = [
 def test_bits(c_way, case, shape, dtype, layout):
     rng = np.random.default_rng(1)
     x = rng.normal(3, 2, shape).astype(dtype)
-    name, args, written, wanted = case(x, layout, rng)
+    name, args, written, wanted = case(x, layout, c_cases.Inputs(1))
     assert c_way(name, dtype, *args) == 0
     for got, right in zip(written, wanted, strict=True):
         assert np.array_equal(got.ravel(), right.ravel())
@@ -40,7 +40,7 @@ def test_any_number_of_threads(c_library, layout, threads):
     try:
         assert c_library.functions.nbn_get_num_threads() == threads
         for case in c_cases.CASES:
-            name, args, written, wanted = case(x, layout, rng)
+            name, args, written, wanted = case(x, layout, c_cases.Inputs(1))
             assert c_library(name, np.float32, *args) == 0
             assert all(np.array_equal(a.ravel(), b.ravel()) for a, b in zip(written, wanted)), name
     finally:
@@ -107,12 +107,12 @@ def test_in_place(c_way, layout):
     x = rng.normal(3, 2, (4, 30, 700)).astype(np.float32)
     for case in (c_cases.batch_train, c_cases.infer, c_cases.group, c_cases.layer, c_cases.rms):
         mine = x.copy()
-        name, args, _, wanted = case(mine, layout, rng)
+        name, args, _, wanted = case(mine, layout, c_cases.Inputs(1))
         assert c_way(name, np.float32, mine, *args[1:]) == 0
         assert np.array_equal(mine, wanted[0])
     for case in (c_cases.batch_backward, c_cases.group_backward, c_cases.layer_backward):
         for over in (3, 4):  # dy, x
-            name, args, _, wanted = case(x.copy(), layout, rng)
+            name, args, _, wanted = case(x.copy(), layout, c_cases.Inputs(1))
             assert c_way(name, np.float32, args[over], *args[1:]) == 0
             assert np.array_equal(args[over], wanted[0])
 

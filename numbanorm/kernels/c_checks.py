@@ -127,5 +127,5 @@ def check_spans(written, read, sources, like):
 
 @inlined
 def check_there(p, elements):
-    """Return whether an array that has elements has an address, as a status."""
+    """Return whether an array is there, if x has elements, as a status."""
     return NULL if elements > 0 and address(p) == 0 else OK

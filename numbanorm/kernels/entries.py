@@ -164,7 +164,7 @@ def batch_norm_infer(y, x, layout, n, channels, spatial, weight, bias, mean, var
     if status != OK:
         return status
     status = first_of(check_there(y, elements), check_there(x, elements))
-    status = first_of(status, first_of(check_there(mean, channels), check_there(var, channels)))
+    status = first_of(status, first_of(check_there(mean, elements), check_there(var, elements)))
     read = (
         span(x, elements),
         span(weight, channels),
@@ -187,7 +187,7 @@ instance_norm_infer = batch_norm_infer
 def check_backward(dx, dweight, dbias, dy, x, elements, slots, weight, mean, rstd, found):
     """Check what a backward function is given: x of so many elements, weights and statistics."""
     status = first_of(check_there(dx, elements), check_there(dy, elements))
-    status = first_of(status, first_of(check_there(x, elements), check_there(rstd, found)))
+    status = first_of(status, first_of(check_there(x, elements), check_there(rstd, elements)))
     written = span(dx, elements), span(dweight, slots), span(dbias, slots), NONE, NONE
     read = (
         span(dy, elements),
@@ -208,7 +208,7 @@ def images_backward(
         return status
     found = view[0] * view[2]
     status = first_of(
-        check_there(mean, found),
+        check_there(mean, elements),
         check_backward(dx, dweight, dbias, dy, x, elements, channels, weight, mean, rstd, found),
     )
     if status != OK:
@@ -394,7 +394,7 @@ def channel_normalize(y, x, layout, n, channels, spatial, mean, std):
     if status != OK:
         return status
     status = first_of(check_there(y, elements), check_there(x, elements))
-    status = first_of(status, first_of(check_there(mean, channels), check_there(std, channels)))
+    status = first_of(status, first_of(check_there(mean, elements), check_there(std, elements)))
     written = span(y, elements), NONE, NONE, NONE, NONE
     read = span(x, elements), span(mean, channels), span(std, channels), NONE, NONE
     status = first_of(status, check_spans(written, read, 1, x))
