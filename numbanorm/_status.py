@@ -36,9 +36,9 @@ RULES = {
     Status.GROUPS: "num_groups must be 1 or more and divide the channels",
     Status.ONE_VALUE: "x must have more than 1 value per statistic",
     Status.ALIGNMENT: "pointers must be aligned to their type",
-    Status.OVERLAP: "what is written must be x itself or share no memory with anything else",
+    Status.OVERLAP: "results must not overlap other arguments, but for y on x, and dx on dy or x",
     Status.MEMORY: "there must be memory to work in",
-    Status.CPU: "the processor must have AVX2 and FMA",
+    Status.CPU: "the processor must have AVX2, FMA and BMI (x86-64-v3)",
 }
 
 # What compiled code returns.

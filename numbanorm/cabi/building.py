@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from numbanorm._status import RULES, Status
 from numbanorm._tiles import MAX_WORKERS
 from numbanorm.cabi.declarations import (
     ABI_VERSION,
@@ -68,15 +69,18 @@ def source() -> str:
         MOST_THREADS=str(MAX_WORKERS),
         DECLARATIONS="\n".join(declared),
         TABLES="\n".join(tables),
+        WORDS="\n".join(f'        "{RULES[status]}",' for status in Status),
         NAMES=", ".join(f'"{name}"' for name in targets()),
         DEFINITIONS="\n".join(map(_definition, known)),
     )
 
 
 def _definition(one: Function) -> str:
-    otherwise = "NBN_ERROR_CPU" if one.returns.strip() == "nbn_status" else '"no code for this CPU"'
-    call = f"chosen->{one.field}({', '.join(one.argument_names)})"
-    return f"{one.prototype()} {{\n    return chosen ? {call} : {otherwise};\n}}\n"
+    arguments = ", ".join(one.argument_names)
+    result = f"chosen ? chosen->{one.field}({arguments}) : NBN_ERROR_CPU"
+    if one.field == "strerror":
+        result = f"words({arguments})"
+    return f"{one.prototype()} {{\n    return {result};\n}}\n"
 
 
 def build(prefix: Path) -> list[Path]:
@@ -144,7 +148,8 @@ def _plain_environment() -> dict[str, str]:
 
 def _link(command: list[str], work: Path) -> None:
     options = "-std=gnu99 -O2 -fPIC -fopenmp -fvisibility=hidden -Wall -Wextra -shared -s"
-    linker = f"-Wl,-soname,{SONAME} -Wl,-z,defs -Wl,-z,noexecstack -Wl,--as-needed"
+    # nodelete: a libgomp that dlclose unloads takes the code of its sleeping threads away.
+    linker = f"-Wl,-soname,{SONAME} -Wl,-z,defs,-z,noexecstack,-z,nodelete -Wl,--as-needed"
     objects = [path.name for path in sorted(work.glob("*.o"))]
     call = [*command, *options.split(), *linker.split(), "library.c", *objects, "-lm", "-o", SONAME]
     done = subprocess.run(call, cwd=work, capture_output=True, text=True, check=False)

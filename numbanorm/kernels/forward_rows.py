@@ -12,8 +12,8 @@ from numbanorm.kernels.pointers import (
     null,
     pointer,
     put,
-    stack_doubles,
     stack_like,
+    stack_zeros,
 )
 from numbanorm.kernels.rows import affine_lines, affine_row, at_if
 from numbanorm.kernels.rows_moments import (
@@ -145,7 +145,7 @@ def normalize_worker(queue, view, args):
     y, x, weight, bias, mean, var, eps, centred, streamed = args
     _, _, group, width, run = view
     n, (units, _, _) = width * run, blocks_of(view, x)
-    room, coefs = stack_doubles(128), stack_like(80, x)
+    room, coefs = stack_zeros(128), stack_like(80, x)
     step = max(1, CLAIM // (block_size(view, x) * n))
     unit, many = claim(queue, units, step, False)
     stop = unit + many

@@ -17,7 +17,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from numbanorm._tiles import MAX_WORKERS, SPACING
-from numbanorm.kernels.pointers import BYTES, I64
+from numbanorm.kernels.pointers import BYTES, I64, on_stack
 
 LAUNCHER, THREADS = "nbn_launcher", "nbn_threads"
 
@@ -82,11 +82,10 @@ def launch(typing: Any, worker: Any, workers: Any, view: Any, args: Any) -> Any:
 
 def _packed(builder: Any, count: Any, view: Any, args: Any) -> Any:
     """Return the address of what workers get: counters, all 0, the view and the arguments."""
-    counters = cgutils.alloca_once(builder, ir.ArrayType(I64, MAX_WORKERS * SPACING))
-    counters.align = 64
+    counters = on_stack(builder, ir.ArrayType(I64, MAX_WORKERS * SPACING), False)
     cgutils.memset(builder, counters, builder.mul(count, I64(8 * SPACING)), 0)
     kinds = [I64.as_pointer(), view.type, args.type]
-    data = cgutils.alloca_once(builder, ir.LiteralStructType(kinds))
+    data = on_stack(builder, ir.LiteralStructType(kinds), False)
     first = builder.bitcast(counters, I64.as_pointer())
     for i, value in enumerate((first, view, args)):
         builder.store(value, cgutils.gep_inbounds(builder, data, 0, i))

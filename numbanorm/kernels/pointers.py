@@ -127,27 +127,50 @@ def magnitude(_: Any, value: Any) -> Any:
     return types.float64(types.float64), codegen
 
 
+def on_stack(builder: Any, kind: Any, zeros: bool) -> Any:
+    """Return the address of memory, on a cache line, that lives until the function returns.
+
+    Numba's own helper fills it with zeros at each call: 24 kB of them took a third of a small call.
+    """
+    with builder.goto_entry_block():
+        room = builder.alloca(kind)
+        room.align = 64
+        if zeros:
+            builder.store(ir.Constant(kind, None), room)
+    return room
+
+
+def _doubles(zeros: bool) -> Any:
+    def typed(_: Any, count: Any) -> Any:
+        kind = ir.ArrayType(ir.DoubleType(), count.literal_value)
+
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return builder.bitcast(on_stack(builder, kind, zeros), ir.DoubleType().as_pointer())
+
+        return types.CPointer(types.float64)(count), codegen
+
+    return typed
+
+
 @intrinsic(prefer_literal=True)
 def stack_doubles(_: Any, count: Any) -> Any:
-    """Return a pointer to `count` (a literal) float64s that live until the caller returns."""
-    kind = ir.ArrayType(ir.DoubleType(), count.literal_value)
+    """Return a pointer to `count` (a literal) float64s, not initialised, on the stack."""
+    return _doubles(False)(_, count)
 
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        room = cgutils.alloca_once(builder, kind)
-        room.align = 64
-        return builder.bitcast(room, ir.DoubleType().as_pointer())
 
-    return types.CPointer(types.float64)(count), codegen
+@intrinsic(prefer_literal=True)
+def stack_zeros(_: Any, count: Any) -> Any:
+    """Return like `stack_doubles`, but zeros when the function begins."""
+    return _doubles(True)(_, count)
 
 
 @intrinsic(prefer_literal=True)
 def stack_like(_: Any, count: Any, like: Any) -> Any:
-    """Return like `stack_doubles`, for `count` elements of what a pointer points to."""
+    """Return like `stack_zeros`, for `count` elements of what a pointer points to."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         element = args[1].type.pointee
-        room = cgutils.alloca_once(builder, ir.ArrayType(element, count.literal_value))
-        room.align = 64
+        room = on_stack(builder, ir.ArrayType(element, count.literal_value), True)
         return builder.bitcast(room, element.as_pointer())
 
     return like(count, like), codegen
