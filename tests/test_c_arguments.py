@@ -198,7 +198,7 @@ def drawn_arguments(case, shape, dtype, missing):
         name, args, written, wanted = arguments(case, x, inputs)
     except ValueError:
         # Python refuses what C must, one value per statistic: a call of two, but for its sizes.
-        x = np.ones((2, shape[1], 2), dtype)
+        x = np.ones((max(2, shape[0]), shape[1], max(2, shape[2])), dtype)
         name, args, written, wanted = arguments(case, x, inputs)
         args |= {"n": shape[0], "spatial": shape[2]}
     results = {

@@ -1,1 +1,12 @@
-"""asv benchmarks of numbanorm."""
+"""asv benchmarks of numbanorm.
+
+Compiled kernels are kept beside the environment that they were compiled in. numbanorm names them by
+a digest of its own source, so that commits which share an environment never share code; it must be
+said here, before anything imports Numba, which reads it once.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(sys.prefix) / "numbanorm-kernels"))

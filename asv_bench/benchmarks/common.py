@@ -1,269 +1,13 @@
-"""Every norm's inputs, cached, as calls of ours and of others; and timing them side by side."""
+"""Inputs, kept for the next benchmark of the process, and timing of calls side by side."""
 
 import time
 from functools import lru_cache
 from statistics import median
 
-import numpy as np
-
 import numbanorm as nbn
 
-from . import onnx_peer
-
-# N, C, H, W: ResNet-50's batch norms, the article's example, images, one sample, and a channel
-# count that is no multiple of 16.
-BATCH = [
-    "32x64x112x112",
-    "32x64x56x56",
-    "32x256x56x56",
-    "32x512x28x28",
-    "32x1024x14x14",
-    "32x2048x7x7",
-    "20x100x35x45",
-    "16x3x224x224",
-    "1x64x56x56",
-    "256x2048x1x1",
-]
-IMAGES = ["32x64x56x56", "32x256x56x56", "32x512x28x28", "32x1024x14x14", "64x100x35x45"]
-# Rows of transformers, large and small, and one of heads.
-ROWS = [
-    "8192x1024",
-    "32768x768",
-    "4096x768",
-    "65536x128",
-    "6000x1000",
-    "64x768",
-    "257x768",
-    "1x768",
-]
-
-
-def aligned(shape, fill=None):
-    """Return a float32 array on a 64-byte boundary whose pages are there already."""
-    size = int(np.prod(shape))
-    buffer = np.zeros(size + 16, np.float32)
-    start = (-buffer.ctypes.data % 64) // 4
-    x = buffer[start : start + size].reshape(shape)
-    x[...] = 0 if fill is None else np.resize(fill, shape)
-    return x
-
-
-class Norm:
-    """The arrays of one shape and layout, and calls on them with the result array given.
-
-    A call of a mode that a library lacks is None.
-    """
-
-    layouts = ("NCHW", "NHWC")
-    modes = ("train", "backward")
-
-    def __init__(self, name, layout):
-        self.shape, self.layout = tuple(map(int, name.split("x"))), layout
-        n, *rest = self.shape
-        arranged = self.shape if layout == "NCHW" else (n, *rest[1:], rest[0])
-        some = np.random.default_rng(0).standard_normal(999_983).astype(np.float32)
-        self.x, self.dy, self.y = aligned(arranged, some), aligned(arranged), aligned(arranged)
-        self.dy[...] = np.resize(some[::-1], arranged)
-        size = self.parameters()
-        self.weight, self.bias = np.full(size, 1.5, np.float32), np.full(size, 0.5, np.float32)
-        self.stats = self.forward(return_stats=True)[1:]
-
-    def parameters(self):
-        return self.shape[1]
-
-    def ours(self, mode):
-        return self.gradient if mode == "backward" else self.forward
-
-    def reference(self, mode):
-        """Return a copy, or for gradients a stream of two reads and one write, of x's size."""
-        from numbanorm import _run
-
-        x, y, dy = self.x.reshape(-1), self.y.reshape(-1), self.dy.reshape(-1)
-        return lambda: _run.copy(y, x, dy if mode == "backward" else None)
-
-    def tensors(self):
-        """Return torch, and x, dy, y, weight and bias as tensors; NHWC as channels_last."""
-        import torch
-
-        torch.set_num_threads(nbn.get_num_threads())
-
-        def tensor(a):
-            t = torch.from_numpy(a)
-            return t.permute(0, 3, 1, 2) if self.layout == "NHWC" and t.ndim == 4 else t
-
-        return torch, *map(tensor, (self.x, self.dy, self.y, self.weight, self.bias))
-
-    def torch(self, mode):
-        """Return PyTorch's call with its results preallocated, as far as it can."""
-        return None
-
-    def onnx(self, mode):
-        """Return ONNX Runtime's call into y."""
-        return None
-
-
-class Batch(Norm):
-    shapes, modes = BATCH, ("train", "eval", "backward")
-
-    def __init__(self, name, layout):
-        count = int(name.split("x")[1])
-        self.running = np.zeros(count, np.float32), np.ones(count, np.float32)
-        super().__init__(name, layout)
-
-    def forward(self, training=True, **more):
-        given = *self.running, self.weight, self.bias, training
-        return nbn.batch_norm(self.x, *given, layout=self.layout, out=self.y, **more)
-
-    def gradient(self):
-        given = self.dy, self.x, *self.stats, self.weight
-        return nbn.batch_norm_backward(*given, layout=self.layout, out=self.y)
-
-    def ours(self, mode):
-        return (lambda: self.forward(False)) if mode == "eval" else super().ours(mode)
-
-    def torch(self, mode):
-        torch, x, dy, y, weight, bias = self.tensors()
-        op = torch.ops.aten
-        mean, var = (torch.from_numpy(a.copy()) for a in self.running)
-        saved = [torch.from_numpy(a.copy()) for a in self.stats]
-        if mode == "backward":
-            grads = torch.empty_like(weight), torch.empty_like(bias)
-            given = dy, x, weight, mean, var, *saved, True, 1e-5, [True] * 3
-            out = {"out0": y, "out1": grads[0], "out2": grads[1]}
-            return lambda: op.native_batch_norm_backward.out(*given, **out)
-        # PyTorch sizes the saved statistics itself: none in eval mode.
-        saved = saved if mode == "train" else [torch.empty(0), torch.empty(0)]
-        given = x, weight, bias, mean, var, mode == "train", 0.1, 1e-5
-        out = {"out": y, "save_mean": saved[0], "save_invstd": saved[1]}
-        return lambda: op.native_batch_norm.out(*given, **out)
-
-    def onnx(self, mode):
-        if mode != "eval" or self.layout == "NHWC":
-            return None
-        inputs = [self.x, self.weight, self.bias, *self.running]
-        return onnx_peer.call("BatchNormalization", inputs, self.y)
-
-
-class Instance(Norm):
-    shapes = IMAGES
-
-    def forward(self, **more):
-        given = None, None, self.weight, self.bias
-        return nbn.instance_norm(self.x, *given, layout=self.layout, out=self.y, **more)
-
-    def gradient(self):
-        given = self.dy, self.x, *self.stats, self.weight
-        return nbn.instance_norm_backward(*given, layout=self.layout, out=self.y)
-
-    def torch(self, mode):
-        torch, x, dy, _, weight, bias = self.tensors()
-        if mode == "train":
-            given = None, None, weight, bias
-            return lambda: torch.nn.functional.instance_norm(x, *given)
-        return autograd(torch, dy, lambda x: torch.nn.functional.instance_norm(x), x)
-
-    def onnx(self, mode):
-        if mode != "train" or self.layout == "NHWC":
-            return None
-        return onnx_peer.call("InstanceNormalization", [self.x, self.weight, self.bias], self.y)
-
-
-class Group(Norm):
-    shapes = IMAGES
-
-    def __init__(self, name, layout):
-        self.groups = 32 if int(name.split("x")[1]) % 32 == 0 else 10
-        super().__init__(name, layout)
-
-    def forward(self, **more):
-        given = self.groups, self.weight, self.bias
-        return nbn.group_norm(self.x, *given, layout=self.layout, out=self.y, **more)
-
-    def gradient(self):
-        given = self.dy, self.x, *self.stats, self.groups, self.weight
-        return nbn.group_norm_backward(*given, layout=self.layout, out=self.y)
-
-    def torch(self, mode):
-        torch, x, dy, y, weight, bias = self.tensors()
-        op, (n, c, h, w) = torch.ops.aten, self.shape
-        saved = [torch.from_numpy(a.copy()) for a in self.stats]
-        if mode == "train":
-            given = x, weight, bias, n, c, h * w, self.groups, 1e-5
-            out = {"out0": y, "out1": saved[0], "out2": saved[1]}
-            return lambda: op.native_group_norm.out(*given, **out)
-        grads = torch.empty_like(weight), torch.empty_like(bias)
-        given = dy, x, *saved, weight, n, c, h * w, self.groups, [True] * 3
-        out = {"out0": y, "out1": grads[0], "out2": grads[1]}
-        return lambda: op.native_group_norm_backward.out(*given, **out)
-
-    def onnx(self, mode):
-        if mode != "train" or self.layout == "NHWC":
-            return None
-        inputs = [self.x, self.weight, self.bias]
-        return onnx_peer.call("GroupNormalization", inputs, self.y, num_groups=self.groups)
-
-
-class Layer(Norm):
-    shapes, layouts = ROWS, ("NCHW",)
-
-    def parameters(self):
-        return self.shape[-1]
-
-    def forward(self, **more):
-        given = self.shape[-1], self.weight, self.bias
-        return nbn.layer_norm(self.x, *given, out=self.y, **more)
-
-    def gradient(self):
-        given = self.dy, self.x, *self.stats, self.shape[-1], self.weight
-        return nbn.layer_norm_backward(*given, out=self.y)
-
-    def torch(self, mode):
-        torch, x, dy, y, weight, bias = self.tensors()
-        op, shape = torch.ops.aten, [self.shape[-1]]
-        saved = [torch.from_numpy(a.copy()) for a in self.stats]
-        if mode == "train":
-            out = {"out0": y, "out1": saved[0], "out2": saved[1]}
-            return lambda: op.native_layer_norm.out(x, shape, weight, bias, 1e-5, **out)
-        grads = torch.empty_like(weight), torch.empty_like(bias)
-        given = dy, x, shape, *saved, weight, bias, [True] * 3
-        out = {"out0": y, "out1": grads[0], "out2": grads[1]}
-        return lambda: op.native_layer_norm_backward.out(*given, **out)
-
-    def onnx(self, mode):
-        if mode != "train":
-            return None
-        return onnx_peer.call("LayerNormalization", [self.x, self.weight, self.bias], self.y)
-
-
-class RMS(Layer):
-    def forward(self, **more):
-        return nbn.rms_norm(self.x, self.shape[-1], self.weight, out=self.y, **more)
-
-    def gradient(self):
-        given = self.dy, self.x, *self.stats, self.shape[-1], self.weight
-        return nbn.rms_norm_backward(*given, out=self.y)
-
-    def torch(self, mode):
-        torch, x, dy, _, weight, _ = self.tensors()
-        shape = [self.shape[-1]]
-        if mode == "train":
-            return lambda: torch.rms_norm(x, shape, weight)
-        return autograd(torch, dy, lambda x, w: torch.rms_norm(x, shape, w), x, weight)
-
-    def onnx(self, mode):
-        if mode != "train":
-            return None
-        return onnx_peer.call("RMSNormalization", [self.x, self.weight], self.y)
-
-
-NORMS = {"batch": Batch, "instance": Instance, "group": Group, "layer": Layer, "rms": RMS}
-
-
-def autograd(torch, dy, function, *given):
-    """Return PyTorch's gradient of what has no operator of its own, the forward pass left out."""
-    given = [a.detach().requires_grad_() for a in given]
-    y = function(*given)
-    return lambda: torch.autograd.grad(y, given, dy, retain_graph=True)
+from . import onednn
+from .kinds import NORMS
 
 
 @lru_cache(maxsize=2)
@@ -272,7 +16,7 @@ def inputs(norm, shape, layout):
     return NORMS[norm](shape, layout)
 
 
-def ratios(candidates, seconds=0.4, least=5):
+def side_by_side(candidates, seconds=0.4, least=5):
     """Return the median seconds of each of {name: callable}, called in turns, after a warm-up.
 
     In turns, so that a change of the machine's clock or load meets them all. A turn starts with a
@@ -295,6 +39,17 @@ def ratios(candidates, seconds=0.4, least=5):
                 call()
             samples[name].append((time.perf_counter() - start) / repeats[name])
     return {name: median(values) for name, values in samples.items()}
+
+
+def measured(norm, shape, layout, threads, mode):
+    """Return {peer: its time divided by ours}, of the peers that are installed and can do it."""
+    nbn.set_num_threads(threads)
+    data = inputs(norm, shape, layout)
+    calls = {"ours": data.ours(mode), "memory": data.reference(mode), "numpy": data.plain(mode)}
+    calls |= {"torch": data.peer(data.torch, mode), "onnxruntime": data.peer(data.onnx, mode)}
+    calls["onednn"] = onednn.call(norm, data.shape, layout, mode)
+    times = side_by_side({name: call for name, call in calls.items() if call}, seconds=0.2)
+    return {name: taken / times["ours"] for name, taken in times.items() if name != "ours"}
 
 
 def once(call):

@@ -16,7 +16,7 @@ COLUMNS = ["memory", "torch", "ort", "oneDNN"]
 
 def table(norm, shapes, onednn):
     """Print a line per shape, layout and mode, then the geometric means of each."""
-    from benchmarks.common import NORMS, inputs, ratios
+    from benchmarks.common import NORMS, inputs, side_by_side
 
     kind, means = NORMS[norm], {}
     header = " ".join(f"{name:>7}" for name in COLUMNS)
@@ -29,7 +29,7 @@ def table(norm, shapes, onednn):
                 calls = {"ours": data.ours(mode), "memory": data.reference(mode)}
                 peers = {"torch": data.torch, "ort": data.onnx, "oneDNN": peer.get}
                 calls |= {k: call for k, find in peers.items() if (call := find(mode))}
-                times = ratios(calls)
+                times = side_by_side(calls)
                 ours = times["ours"]
                 row = [times.get(k, math.nan) / ours for k in COLUMNS]
                 means.setdefault((layout, mode), []).append((data.x.nbytes, row))

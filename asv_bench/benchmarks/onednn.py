@@ -4,6 +4,7 @@ import ctypes
 import subprocess
 import sys
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "onednn_batch_norm.c"
@@ -47,3 +48,15 @@ def load():
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"no oneDNN: {getattr(error, 'stderr', error)}", file=sys.stderr)
         return None
+
+
+@lru_cache(maxsize=1)
+def loaded():
+    """Return what `load` does, once."""
+    return load()
+
+
+def call(norm, shape, layout, mode):
+    """Return oneDNN's batch norm of a shape, or None."""
+    library = loaded() if norm == "batch" else None
+    return library.calls(shape, layout).get(mode) if library else None

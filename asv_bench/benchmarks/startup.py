@@ -4,6 +4,18 @@ import numpy as np
 
 import numbanorm as nbn
 
+FIRST = """
+import numpy as np, numbanorm as nbn
+nbn.batch_norm(np.ones((2, 3, 8, 8), np.float32), training=True)
+"""
+
+# Without a compiled kernel.
+COLD = """
+import os, tempfile
+folder = tempfile.TemporaryDirectory()
+os.environ["NUMBA_CACHE_DIR"] = folder.name
+"""
+
 
 class Import:
     """Each in a process of its own."""
@@ -15,10 +27,14 @@ class Import:
         return "import numbanorm"
 
     def timeraw_first_result(self):
-        return """
-        import numpy as np, numbanorm as nbn
-        nbn.batch_norm(np.ones((2, 3, 8, 8), np.float32), training=True)
-        """
+        return FIRST
+
+    def timeraw_first_result_cold(self):
+        return COLD + FIRST
+
+    # One process each: the code compiles, and there is nothing to average that is worth minutes.
+    timeraw_first_result_cold.number = timeraw_first_result_cold.repeat = 1
+    timeraw_first_result_cold.timeout = 120
 
 
 class SmallCall:

@@ -38,8 +38,8 @@ def ffi() -> FFI:
     Examples
     --------
     >>> from numbanorm import cabi
-    >>> cabi.ffi().typeof("nbn_status")
-    <ctype 'int'>
+    >>> cabi.ffi().sizeof("nbn_status")
+    4
     """
     return declarations.ffi()
 

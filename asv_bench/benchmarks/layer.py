@@ -1,0 +1,12 @@
+"""Layer norm: a transformer's rows, many and few."""
+
+from .suites import ratios, times
+
+SHAPES = ["8192x1024", "257x768"]
+
+Time = times("layer", SHAPES)
+
+
+class Ratio(ratios("layer", SHAPES)):
+    def setup_cache(self):
+        return self.measure()
