@@ -93,4 +93,6 @@ def test_axes():
 
 def test_owner_labels_stay_unique():
     assert owner_labels(["norms.BatchRatio"]) == {"norms.BatchRatio": "Batch"}
+    found = owner_labels(["layer.Ratio", "c_library.Ratio", "batch.Ratio"])
+    assert set(found.values()) == {"Layer", "C library", "Batch"}
     assert set(owner_labels(["a.BatchRatio", "b.Batch"]).values()) == {"a.BatchRatio", "b.Batch"}

@@ -65,8 +65,18 @@ def label(names: list[str], case: Case) -> str:
 
 
 def owner_labels(owners: Iterable[str]) -> dict[str, str]:
-    """Return module and class -> the shortest label that is unique: Batch for norms.BatchRatio."""
+    """Return module and class -> the shortest label that is unique.
+
+    A class that is called nothing but Ratio is named by its module: Layer for layer.Ratio, and
+    Batch for norms.BatchRatio.
+    """
     owners = sorted(set(owners))
-    short = {o: re.sub(r"(?<=.)(Ratio|Track|Suite)s?$", "", o.split(".")[-1]) for o in owners}
+    short = {owner: _short(*owner.split(".")[-2:]) for owner in owners}
     every = list(short.values())
     return {o: s if every.count(s) == 1 else o for o, s in short.items()}
+
+
+def _short(module: str, name: str = "") -> str:
+    """Return a class's name without what says that it holds ratios, or else its module's."""
+    bare = re.sub(r"(Ratio|Track|Suite)s?$", "", name or module)
+    return bare or module.replace("_", " ").capitalize()
