@@ -36,7 +36,7 @@ def report() -> str:
         "processor": llvm.get_host_cpu_name(),
         "features": " ".join(name for name in FEATURES if host.get(name)) or "none of note",
         "cores": str(os.cpu_count()),
-        "threading layer": _threads.threading_layer(),
+        "threading layer": "numbanorm's own",
         "threads": str(_threads.get_num_threads()),
         "cache folder": "none can be written to" if folder is None else str(folder),
         "cached kernels": f"{compiled} ({'warm' if compiled else 'cold'})",

@@ -10,3 +10,9 @@ import sys
 from pathlib import Path
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(sys.prefix) / "numbanorm-kernels"))
+
+# asv forks a process for each combination of parameters from one that has read these files: what
+# takes a second to import is imported here, once. No threads start by that.
+from numbanorm import _run
+
+getattr(_run, "_kernels", lambda: None)()

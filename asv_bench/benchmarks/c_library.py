@@ -8,23 +8,25 @@ from .common import inputs, side_by_side
 from .suites import ALL
 
 
-def library():
-    """Return the table of C functions and cffi's interface; compiled once for a commit."""
+def function(name):
+    """Return a C function and cffi's interface; those of a type are compiled once for a commit."""
     try:
         from numbanorm import cabi
     except ImportError:
         # An older commit: asv takes this for "not there", no failure.
         raise NotImplementedError from None
-    return cabi.table(), cabi.ffi()
+    ffi = cabi.ffi()
+    kind = dict(ffi.typeof("nbn_api").fields)[name].type
+    return ffi.cast(kind, cabi.address(f"nbn_{name}")), ffi
 
 
 def batch_norm(x, y, channels, spatial):
     """Return C's batch norm in training of NCHW arrays."""
-    table, ffi = library()
+    call, ffi = function("batch_norm_train_f32")
     px, py, none = ffi.from_buffer("float[]", x), ffi.from_buffer("float[]", y), ffi.NULL
     sizes = 0, x.shape[0], channels, spatial
     rest = none, none, none, none, 0.1, 1e-5, none, none
-    return lambda: table.batch_norm_train_f32(py, px, *sizes, *rest)
+    return lambda: call(py, px, *sizes, *rest)
 
 
 class Small:

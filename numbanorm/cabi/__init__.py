@@ -3,8 +3,7 @@
 They are the same parallel kernels that the Python functions call, with C's arguments (see
 numbanorm.h, the text of `header`). They neither need nor take the GIL, and may be called from any
 thread, at several times at once; how many threads each uses is what `numbanorm.set_num_threads`
-says. With Numba's ``workqueue`` threading layer, which aborts a process when two threads launch at
-once, they work in the calling thread.
+says.
 
 Where no Python is wanted, `numbanorm capi` builds the same functions as a shared library.
 """

@@ -36,7 +36,9 @@ def get_num_threads() -> int:
     Returns
     -------
     int
-        The number set last by `set_num_threads`, or Numba's own.
+        The number set last by `set_num_threads`. Without one it is Numba's: what
+        `numba.set_num_threads` or ``NUMBA_NUM_THREADS`` says, else the processors that the process
+        may run on, within the CPU quota of its container.
 
     Examples
     --------

@@ -4,8 +4,8 @@ An operation calls `launch`, which hands a worker to as many threads as it is to
 is left to the process. It defines two variables, symbols to the linker: ``nbn_launcher``, the
 address of a ``void launcher(void (*work)(int64_t k, int64_t workers, void *data), void *data,
 int64_t workers)``, or null where the calling thread does all work alone, and ``nbn_threads``, how
-many threads C callers want. In Python the threads are those of Numba's threading layer
-(`numbanorm._threads`), in the C library OpenMP's.
+many threads C callers want. In Python the threads are those of `numbanorm.kernels.pool`, in the C
+library OpenMP's.
 """
 
 import ctypes
@@ -21,8 +21,8 @@ from numbanorm.kernels.pointers import BYTES, I64, on_stack
 
 LAUNCHER, THREADS = "nbn_launcher", "nbn_threads"
 
-_WORK = ir.FunctionType(ir.VoidType(), [I64, I64, BYTES])
-_START = ir.FunctionType(ir.VoidType(), [_WORK.as_pointer(), BYTES, I64])
+WORK = ir.FunctionType(ir.VoidType(), [I64, I64, BYTES])
+_START = ir.FunctionType(ir.VoidType(), [WORK.as_pointer(), BYTES, I64])
 _COUNTERS = types.CPointer(types.int64)
 _QUEUE = types.Tuple((_COUNTERS, types.int64, types.int64))
 
@@ -95,7 +95,7 @@ def _packed(builder: Any, count: Any, view: Any, args: Any) -> Any:
 def _work(context: Any, module: Any, worker: Any, called: Any, packed: Any) -> Any:
     """Return the function that unpacks what a worker gets and calls it."""
     name = module.get_unique_name("nbn_work")
-    function = ir.Function(module, _WORK, name)
+    function = ir.Function(module, WORK, name)
     function.linkage = "internal"
     k, workers, data = function.args
     builder = ir.IRBuilder(function.append_basic_block())

@@ -1,0 +1,212 @@
+"""Threads that wait for work: the launcher of a Python process (see `launch`).
+
+A launch opens a *region*: work, with a number of seats. Threads that are awake take seats, those
+asleep are woken, and the caller works too; when it finds nothing left to do it closes the region
+and waits only for those who took a seat. So a thread that Linux does not run at once (it is still
+waking up, or other programs have the cores) costs nothing but its help: a team of OpenMP, which
+waits for every member, took 0.7 ms instead of 0.08 for calls in a virtual machine whose threads
+had been put on one core, and 8 ms with busy neighbours. One region is open at a time; a thread that
+comes when there is one works alone.
+
+The memory they share is an array of int64 words. Threads are made by `numbanorm._threads`.
+"""
+
+import ctypes
+import time
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from numbanorm._tiles import MAX_WORKERS
+from numbanorm.kernels.atomics import (
+    add,
+    address_at,
+    both,
+    either,
+    exchange,
+    exchange_if,
+    number,
+    pause,
+    put_address,
+    seen,
+    wait,
+    wake,
+)
+from numbanorm.kernels.launch import WORK
+from numbanorm.kernels.options import callback, inlined, leaf
+from numbanorm.kernels.pointers import I64, at
+
+# The words, by their place; those that are written often have cache lines of their own. The state
+# of the region is one number: its free seats above, how many took one below, and whether the caller
+# waits for those (there are no seats then).
+STATE, HELD, REGION = 0, 8, 16
+SEAT, WAITED, TAKEN = 1 << 17, 1 << 16, (1 << 16) - 1
+# The region's work, its data and its number of threads; how many threads there are; the lock on
+# which the caller waits; how often who waits looks before it sleeps; for each thread whether it
+# sleeps, and the lock on which it does.
+WORK_AT, DATA, WORKERS, MADE, DONE, LOOKS = (REGION + i for i in range(6))
+ASLEEP = 24
+LOCKS = ASLEEP + MAX_WORKERS
+
+# So many seconds a thread looks for work, and a caller whether the others are done, before it
+# sleeps. To be woken takes 50 us and more; a launch soon after another finds its threads awake.
+PATIENCE = 2e-4
+
+# How many threads a thread wakes, each of which wakes so many in turn.
+WAKES = 2
+
+words = (ctypes.c_int64 * (LOCKS + MAX_WORKERS))()
+llvm.add_symbol("nbn_pool", ctypes.addressof(words))
+
+
+@intrinsic
+def pool(_: Any) -> Any:
+    """Return the address of the words."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        module, kind = builder.module, ir.ArrayType(I64, len(words))
+        found = module.globals.get("nbn_pool")
+        found = ir.GlobalVariable(module, kind, "nbn_pool") if found is None else found
+        return builder.gep(found, [I64(0), I64(0)])
+
+    return types.CPointer(types.int64)(), codegen
+
+
+@intrinsic
+def work(_: Any, function: Any, k: Any, workers: Any, data: Any) -> Any:
+    """Call the function of a region at an address as its thread number k."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        function, *given = args
+        builder.call(builder.bitcast(function, WORK.as_pointer()), given)
+        return context.get_dummy_value()
+
+    return types.void(types.voidptr, types.int64, types.int64, types.voidptr), codegen
+
+
+@leaf
+def take_seat(shared):
+    """Return this thread's number in the region, or 0 where no seat is free."""
+    state = seen(at(shared, STATE))
+    while state >= SEAT:
+        before = exchange_if(at(shared, STATE), state, state - SEAT + 1)
+        if before == state:
+            return seen(at(shared, WORKERS)) - state // SEAT
+        state = before
+    return 0
+
+
+@leaf
+def rouse(shared):
+    """Wake threads for the seats that those awake will leave free, a few."""
+    state, made, asleep = seen(at(shared, STATE)), seen(at(shared, MADE)), 0
+    for i in range(made):
+        asleep += seen(at(shared, ASLEEP + i))
+    idle = made - asleep - (state & TAKEN)
+    wanted = min(WAKES, state // SEAT - idle)
+    for i in range(made):
+        if wanted > 0 and seen(at(shared, ASLEEP + i)) == 1:
+            # Whoever sets it to 0 gives the lock back, once.
+            if exchange(at(shared, ASLEEP + i), 0) == 1:
+                wake(at(shared, LOCKS + i))
+                wanted -= 1
+
+
+@inlined
+def sleep(shared, me):
+    """Sleep until woken, unless a seat is free; returns like `take_seat`."""
+    exchange(at(shared, ASLEEP + me), 1)
+    # A caller opens its region before it looks who sleeps: one of the two sees the other.
+    k = take_seat(shared)
+    if k == 0 or exchange(at(shared, ASLEEP + me), 0) == 0:
+        wait(at(shared, LOCKS + me))
+    return k
+
+
+@inlined
+def look(shared):
+    """Wait a while for a seat; returns like `take_seat`."""
+    k, looks = take_seat(shared), seen(at(shared, LOOKS))
+    while k == 0 and looks > 0:
+        pause()
+        k, looks = take_seat(shared), looks - 1
+    return k
+
+
+@inlined
+def wait_briefly(shared, looks):
+    """Wait until nobody has a seat, or that has been looked for often enough."""
+    while looks > 0 and seen(at(shared, STATE)) > 0:
+        pause()
+        looks -= 1
+
+
+def serve(me):  # type: ignore[no-untyped-def]
+    """Take seats for ever: what thread number `me` does."""
+    shared, me = pool(), number(me)
+    while True:
+        k = look(shared)
+        if k == 0:
+            k = sleep(shared, me)
+        if k > 0:
+            rouse(shared)
+            workers = seen(at(shared, WORKERS))
+            work(address_at(at(shared, WORK_AT)), k, workers, address_at(at(shared, DATA)))
+            if add(at(shared, STATE), -1) == WAITED + 1:
+                wake(at(shared, DONE))
+
+
+def start(function, data, workers):  # type: ignore[no-untyped-def]
+    """Work with up to `workers` threads, this one included, and wait for those that came."""
+    shared = pool()
+    seats = min(workers - 1, seen(at(shared, MADE)))
+    if seats < 1 or exchange(at(shared, HELD), 1) == 1:
+        work(function, 0, 1, data)
+        return
+    put_address(at(shared, WORK_AT), function)
+    put_address(at(shared, DATA), data)
+    exchange(at(shared, WORKERS), seats + 1)
+    exchange(at(shared, STATE), seats * SEAT)
+    rouse(shared)
+    work(function, 0, seats + 1, data)
+    both(at(shared, STATE), TAKEN)
+    wait_briefly(shared, seen(at(shared, LOOKS)))
+    if seen(at(shared, STATE)) > 0 and either(at(shared, STATE), WAITED) > 0:
+        wait(at(shared, DONE))
+    exchange(at(shared, STATE), 0)
+    exchange(at(shared, HELD), 0)
+
+
+def idle(looks):  # type: ignore[no-untyped-def]
+    """Look so many times for nothing, for it to be timed."""
+    shared = pool()
+    for _ in range(looks):
+        if seen(at(shared, STATE)) < 0:
+            break
+        pause()
+
+
+def looks_for(seconds: float) -> int:
+    """Return how many looks take so long: a pause is 15 ns on some processors, on others 60."""
+    kind = types.void(types.int64)
+    function = ctypes.CFUNCTYPE(None, ctypes.c_int64)(callback(kind, idle, "idle").address)
+    count, least = 1000, float("inf")
+    for _ in range(5):
+        start = time.perf_counter()
+        function(count)
+        least = min(least, time.perf_counter() - start)
+    return int(seconds / least * count)
+
+
+def server() -> int:
+    """Return the address of what a thread runs."""
+    return int(callback(types.void(types.voidptr), serve, "serve").address)
+
+
+def launcher() -> int:
+    """Return the address of what `launch` calls."""
+    kind = types.void(types.voidptr, types.voidptr, types.int64)
+    return int(callback(kind, start, "start").address)
