@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from pathlib import Path
 
 ROOT = Path("/")
@@ -17,7 +18,7 @@ def _ratio(folder: Path) -> float:
             # Version 1 of control groups.
             names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
             quota, period = ((folder / name).read_text() for name in names)
-        except OSError:
+        except (OSError, ValueError):
             return math.inf
     try:
         count = int(quota) / int(period)
@@ -26,27 +27,28 @@ def _ratio(folder: Path) -> float:
     return count if count > 0 else math.inf
 
 
-def _group(root: Path) -> str:
+def _group() -> str:
     """Return the path of this process's control group below the mounted ones."""
     try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
-    except OSError:
+        lines = (ROOT / "proc/self/cgroup").read_text().splitlines()
+    except (OSError, ValueError):
         return ""
     for line in lines:
-        _, controllers, path = line.split(":", 2)
+        controllers, _, path = line.partition(":")[2].partition(":")
         if not controllers or "cpu" in controllers.split(","):
             return path.strip("/")
     return ""
 
 
-def processors(root: Path = ROOT) -> int | None:
+@lru_cache(maxsize=1)
+def processors() -> int | None:
     """Return the processors that this process's control groups let it use, or None for any number.
 
     A group's limit holds for all below it. A part of a processor counts as a whole one.
     """
     least = math.inf
-    for mounted in (root / "sys/fs/cgroup", root / "sys/fs/cgroup/cpu"):
-        folder = mounted / _group(root)
+    for mounted in (ROOT / "sys/fs/cgroup", ROOT / "sys/fs/cgroup/cpu"):
+        folder = mounted / _group()
         while True:
             least = min(least, _ratio(folder))
             if folder == mounted or mounted not in folder.parents:

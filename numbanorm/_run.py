@@ -45,7 +45,8 @@ class _Kernels:
 def _kernels() -> Any:
     global _loaded
     if _loaded is None:
-        _loaded = _Kernels()
+        with _threads.importing:
+            _loaded = _Kernels()
     return _loaded
 
 

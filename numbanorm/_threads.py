@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 import threading
-from functools import lru_cache
 from typing import Any
 
 from numbanorm._quota import processors
@@ -18,11 +18,17 @@ _chosen: int | None = None
 # How many threads wait for work beside those that call.
 _made = 0
 
-# Held while threads are made.
-_making = threading.Lock()
+# The threads, to be waited for when they end.
+_threads: list[ctypes.c_void_p] = []
+
+# Held while kernels are imported.
+importing = threading.RLock()
 
 # Whether C callers use this process's kernels too.
 _serves_c = False
+
+# Where processes fork, and threads must have ended then.
+_POSIX = hasattr(os, "register_at_fork")
 
 # What `PyThread_start_new_thread` returns where the system gives no thread.
 _NO_THREAD = ctypes.c_ulong(-1).value
@@ -67,50 +73,60 @@ def default() -> int:
         threads = module.get_num_threads()
     if "NUMBA_NUM_THREADS" in os.environ:
         return int(threads)
-    return min(int(threads), _allowed() or MAX_WORKERS)
-
-
-@lru_cache(maxsize=1)
-def _allowed() -> int | None:
-    return processors()
+    return min(int(threads), processors() or MAX_WORKERS)
 
 
 def make(count: int) -> None:
     """See to it that at least `count` threads wait for work, or as many as the system gives."""
     global _made
-    with _making:
+    from numba.core.compiler_lock import global_compiler_lock
+
+    # Numba's lock is held while it compiles the threads' code: a lock of our own beside it could be
+    # taken in another order elsewhere.
+    with global_compiler_lock:
         if _made >= count:
             return
         from numbanorm.kernels import launch, pool
 
-        allocate = ctypes.pythonapi.PyThread_allocate_lock
-        start = ctypes.pythonapi.PyThread_start_new_thread
-        allocate.restype, allocate.argtypes = ctypes.c_void_p, []
-        start.restype, start.argtypes = ctypes.c_ulong, [ctypes.c_void_p, ctypes.c_void_p]
-        server = pool.server()
+        launcher, server = pool.launcher(), pool.server()
         if not pool.words[pool.DONE]:
-            pool.words[pool.DONE] = _taken(allocate)
+            pool.words[pool.DONE] = _lock()
             pool.words[pool.LOOKS] = pool.looks_for(pool.PATIENCE)
         for number in range(_made, min(count, MAX_WORKERS - 1)):
             if not pool.words[pool.LOCKS + number]:
-                pool.words[pool.LOCKS + number] = _taken(allocate)
-            if start(server, number) == _NO_THREAD:
+                pool.words[pool.LOCKS + number] = _lock()
+            if not _start(server, number):
                 break
             pool.words[pool.MADE] = number + 1
         # Where the system gave no thread it is not asked again at each call.
         _made = count
-        launch.variables.launcher = pool.launcher()
+        launch.variables.launcher = launcher
 
 
-def _taken(allocate: Any) -> int:
+def _lock() -> int:
     """Return the address of a new lock that is taken already: who waits for it sleeps."""
+    allocate, take = ctypes.pythonapi.PyThread_allocate_lock, ctypes.pythonapi.PyThread_acquire_lock
+    allocate.restype, allocate.argtypes = ctypes.c_void_p, []
+    take.argtypes = [ctypes.c_void_p, ctypes.c_int]
     lock = allocate()
     if lock is None:
         raise MemoryError(RULES[Status.MEMORY])
-    take = ctypes.pythonapi.PyThread_acquire_lock
-    take.argtypes = [ctypes.c_void_p, ctypes.c_int]
     take(lock, 0)
     return int(lock)
+
+
+def _start(server: int, number: int) -> bool:
+    """Start a thread that calls the server, where the system gives one."""
+    if _POSIX:
+        thread = ctypes.c_void_p()
+        given = [ctypes.byref(thread), None, ctypes.c_void_p(server), ctypes.c_void_p(number)]
+        if ctypes.CDLL(None).pthread_create(*given) != 0:
+            return False
+        _threads.append(thread)
+        return True
+    start = ctypes.pythonapi.PyThread_start_new_thread
+    start.restype, start.argtypes = ctypes.c_ulong, [ctypes.c_void_p, ctypes.c_void_p]
+    return bool(start(server, number) != _NO_THREAD)
 
 
 def run(operation: Any, view: tuple[int, ...], args: tuple[Any, ...], workers: int) -> None:
@@ -121,19 +137,38 @@ def run(operation: Any, view: tuple[int, ...], args: tuple[Any, ...], workers: i
         raise MemoryError(RULES[Status.MEMORY])
 
 
-def _after_fork_in_child() -> None:
-    """Forget the threads, which are not in a child; it makes its own for the next large array."""
-    global _made, _making
-    _making = threading.Lock()
+def _before_fork() -> None:
+    """Let compilers finish and end the threads: a child would have neither, but their locks."""
+    importing.acquire()
+    lock = sys.modules.get("numba.core.compiler_lock")
+    if lock is not None:
+        lock.global_compiler_lock.acquire()
     if _made:
         from numbanorm.kernels import pool
 
+        ctypes.CFUNCTYPE(None)(pool.stopper())()
+        while _threads:
+            ctypes.CDLL(None).pthread_join(_threads.pop(), None)
+
+
+def _after_fork() -> None:
+    """Let the next large array make threads; C callers, who do not pass there, need them now."""
+    global _made
+    if _made:
+        from numbanorm.kernels import pool
+
+        for word in (pool.STOP, pool.MADE, pool.HELD):
+            pool.words[word] = 0
         _made = 0
-        ctypes.memset(pool.words, 0, ctypes.sizeof(pool.words))
-        if _serves_c:
-            # C callers do not pass here.
-            serve_c()
+    lock = sys.modules.get("numba.core.compiler_lock")
+    if lock is not None:
+        lock.global_compiler_lock.release()
+    importing.release()
+    if _serves_c:
+        serve_c()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+if _POSIX:
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
+    )

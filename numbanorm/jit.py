@@ -14,9 +14,11 @@ for `MEMORY`, which leaves results undefined.
 number.
 
 Arrays are C-contiguous and of the view's sizes, in whatever shape; all of one call have x's dtype,
-float32 or float64, apart from statistics, which are float64. An empty array,
-``np.empty(0, x.dtype)``, stands for no weight, no bias, and for a gradient that is not wanted.
+float32 or float64, apart from statistics, which are float64: anything else is refused when Numba
+compiles the call. What is written may overlap no other argument but those said. None, or an empty
+array, stands for no weight, no bias, and for a gradient that is not wanted.
 
+Each call in your code compiles the loops of all views, for some 10 to 20 seconds.
 With ``@njit(cache=True)`` Numba keeps your function with all that it calls, and does not look
 whether these have changed since: after an update of numbanorm, touch your file.
 
@@ -29,10 +31,9 @@ The rows of an array, normalised within a function of one's own::
     >>> from numbanorm import jit
     >>> @numba.njit
     ... def rows(x):
-    ...     y, none = np.empty_like(x), np.empty(0, x.dtype)
-    ...     mean, var = np.empty(len(x)), np.empty(len(x))
+    ...     y, mean, var = np.empty_like(x), np.empty(len(x)), np.empty(len(x))
     ...     view = jit.row_view(*x.shape)
-    ...     status = jit.normalize(y, x, none, none, mean, var, 1e-5, view)
+    ...     status = jit.normalize(y, x, None, None, mean, var, 1e-5, view)
     ...     return status, y
     >>> rows(np.array([[1.0, 3.0], [20.0, 40.0]]))[1].round(3)
     array([[-1.,  1.],
@@ -54,7 +55,16 @@ from numbanorm._status import Status
 from numbanorm.kernels import launch, routes
 from numbanorm.kernels.finishing import move_running
 from numbanorm.kernels.options import inlined, leaf
-from numbanorm.kernels.pointers import optional, pointer
+from numbanorm.kernels.user_arrays import (
+    elements,
+    fill,
+    fits,
+    forward_status,
+    read,
+    read_if_any,
+    written,
+    written_if_any,
+)
 
 __all__ = [
     "EPS",
@@ -91,14 +101,6 @@ def num_threads():
     return launch.threads()
 
 
-@inlined
-def _sizes(view, mean, var, weight, bias):
-    """Return whether statistics and parameters have the sizes of a view."""
-    found, slots = view[0] * view[2], view[2] * view[3]
-    given = (weight.size == slots or weight.size == 0) and (bias.size == slots or bias.size == 0)
-    return given and mean.size == found and var.size == found
-
-
 @leaf
 def moments(x, mean, var, view, threads=1):
     """Write the mean and biased variance of each statistic.
@@ -116,15 +118,14 @@ def moments(x, mean, var, view, threads=1):
     int
         `OK`, `SIZE` or `MEMORY`.
     """
-    size = size_of(view)
-    if x.size != size or mean.size != view[0] * view[2] or var.size != mean.size:
+    if not fits(view, x, mean, var, None, None):
         return SIZE
-    if size == 0:
-        mean.fill(math.nan)
-        var.fill(math.nan)
+    args = read(x, x), written(mean, 0.0), written(var, 0.0)
+    if x.size == 0:
+        fill(args[1], mean.size, math.nan)
+        fill(args[2], var.size, math.nan)
         return OK
-    args = pointer(x), pointer(mean), pointer(var)
-    return routes.moments(view, args, workers_for(size, threads))
+    return routes.moments(view, args, workers_for(x.size, threads))
 
 
 @leaf
@@ -135,7 +136,7 @@ def affine(y, x, weight, bias, mean, var, eps, view, threads=1):
     ----------
     y, x : arrays of the view's size
         y is written, and may be x.
-    weight, bias : arrays of group * width values, or empty
+    weight, bias : arrays of group * width values, or None
     mean, var : float64 arrays of batch * group values
     eps : float
     view : tuple of five int
@@ -146,16 +147,13 @@ def affine(y, x, weight, bias, mean, var, eps, view, threads=1):
     int
         `OK`, `SIZE`, `EPS` or `MEMORY`.
     """
-    size = size_of(view)
-    if y.size != size or x.size != size or not _sizes(view, mean, var, weight, bias):
-        return SIZE
-    if not 0.0 <= eps < math.inf:
-        return EPS
-    if size == 0:
-        return OK
-    parameters = optional(weight), optional(bias)
-    args = pointer(y), pointer(x), *parameters, pointer(mean), pointer(var), eps, False
-    return routes.affine(view, args, workers_for(size, threads))
+    status = forward_status(view, y, x, mean, var, weight, bias, eps)
+    if status != OK or x.size == 0:
+        return status
+    parameters = read_if_any(weight, x), read_if_any(bias, x)
+    found = read(mean, 0.0), read(var, 0.0)
+    args = written(y, x), read(x, x), *parameters, *found, eps, False
+    return routes.affine(view, args, workers_for(x.size, threads))
 
 
 @leaf
@@ -166,9 +164,9 @@ def normalize(y, x, weight, bias, mean, var, eps, view, threads=1, centred=True)
     ----------
     y, x : arrays of the view's size
         y is written, and may be x.
-    weight, bias : arrays of group * width values, or empty
+    weight, bias : arrays of group * width values, or None
     mean, var : float64 arrays of batch * group values
-        Written.
+        Written. NaN where there is no value.
     eps : float
     view : tuple of five int
     threads : int
@@ -181,18 +179,17 @@ def normalize(y, x, weight, bias, mean, var, eps, view, threads=1, centred=True)
     int
         `OK`, `SIZE`, `EPS` or `MEMORY`.
     """
-    size = size_of(view)
-    if y.size != size or x.size != size or not _sizes(view, mean, var, weight, bias):
-        return SIZE
-    if not 0.0 <= eps < math.inf:
-        return EPS
-    if size == 0:
-        mean.fill(math.nan)
-        var.fill(math.nan)
+    status = forward_status(view, y, x, mean, var, weight, bias, eps)
+    if status != OK:
+        return status
+    parameters = read_if_any(weight, x), read_if_any(bias, x)
+    found = written(mean, 0.0), written(var, 0.0)
+    args = written(y, x), read(x, x), *parameters, *found, eps, centred
+    if x.size == 0:
+        fill(args[4], mean.size, math.nan)
+        fill(args[5], var.size, math.nan)
         return OK
-    parameters, found = (optional(weight), optional(bias)), (pointer(mean), pointer(var))
-    args = pointer(y), pointer(x), *parameters, *found, eps, centred
-    return routes.normalize(view, args, workers_for(size, threads))
+    return routes.normalize(view, args, workers_for(x.size, threads))
 
 
 @leaf
@@ -205,10 +202,10 @@ def backward(
     ----------
     dx : array of the view's size
         Written; may be dy or x.
-    dweight, dbias : arrays of group * width values, or empty
+    dweight, dbias : arrays of group * width values, or None
         Written.
     dy, x : arrays of the view's size
-    weight : array of group * width values, or empty
+    weight : array of group * width values, or None
     mean, rstd : float64 arrays of batch * group values
         The forward pass's, rstd being 1 / sqrt(var + eps).
     view : tuple of five int
@@ -223,19 +220,18 @@ def backward(
     int
         `OK`, `SIZE` or `MEMORY`.
     """
-    size = size_of(view)
-    if dx.size != size or dy.size != size or x.size != size:
+    if dx.size != x.size or dy.size != x.size or not fits(view, x, mean, rstd, weight, dbias):
         return SIZE
-    if not _sizes(view, mean, rstd, weight, dbias) or not _sizes(view, mean, rstd, dweight, dbias):
+    if not fits(view, x, mean, rstd, None, dweight):
         return SIZE
-    if size == 0:
-        dweight.fill(0.0)
-        dbias.fill(0.0)
+    gradients = written_if_any(dweight, x), written_if_any(dbias, x)
+    if x.size == 0:
+        fill(gradients[0], elements(dweight), 0.0)
+        fill(gradients[1], elements(dbias), 0.0)
         return OK
-    written = pointer(dx), optional(dweight), optional(dbias)
-    read = pointer(dy), pointer(x), optional(weight), pointer(mean), pointer(rstd)
-    args = *written, *read, training, centred
-    return routes.backward(view, args, workers_for(size, threads))
+    given = read(dy, x), read(x, x), read_if_any(weight, x), read(mean, 0.0), read(rstd, 0.0)
+    args = written(dx, x), *gradients, *given, training, centred
+    return routes.backward(view, args, workers_for(x.size, threads))
 
 
 @leaf
@@ -244,7 +240,7 @@ def update_running(running_mean, running_var, mean, var, momentum, view):
 
     Parameters
     ----------
-    running_mean, running_var : arrays of group values
+    running_mean, running_var : arrays of group values, of one dtype
         Written.
     mean, var : float64 arrays of batch * group values
         As `moments` finds them: a variance is made unbiased here.
@@ -261,8 +257,8 @@ def update_running(running_mean, running_var, mean, var, momentum, view):
         return SIZE
     if mean.size != batch * group or var.size != batch * group:
         return SIZE
-    running = pointer(running_mean), pointer(running_var)
-    found = pointer(mean), pointer(var)
+    running = written(running_mean, running_mean), written(running_var, running_mean)
+    found = read(mean, 0.0), read(var, 0.0)
     if size_of(view) > 0:
         move_running(*running, *found, group, batch, outer * width * run, momentum)
     return OK

@@ -45,9 +45,9 @@ from numbanorm.kernels.pointers import I64, at
 STATE, HELD, REGION = 0, 8, 16
 SEAT, WAITED, TAKEN = 1 << 17, 1 << 16, (1 << 16) - 1
 # The region's work, its data and its number of threads; how many threads there are; the lock on
-# which the caller waits; how often who waits looks before it sleeps; for each thread whether it
-# sleeps, and the lock on which it does.
-WORK_AT, DATA, WORKERS, MADE, DONE, LOOKS = (REGION + i for i in range(6))
+# which the caller waits; how often who waits looks before it sleeps; whether threads shall end; for
+# each thread whether it sleeps, and the lock on which it does.
+WORK_AT, DATA, WORKERS, MADE, DONE, LOOKS, STOP = (REGION + i for i in range(7))
 ASLEEP = 24
 LOCKS = ASLEEP + MAX_WORKERS
 
@@ -121,7 +121,8 @@ def sleep(shared, me):
     exchange(at(shared, ASLEEP + me), 1)
     # A caller opens its region before it looks who sleeps: one of the two sees the other.
     k = take_seat(shared)
-    if k == 0 or exchange(at(shared, ASLEEP + me), 0) == 0:
+    called = k > 0 or seen(at(shared, STOP)) > 0
+    if not called or exchange(at(shared, ASLEEP + me), 0) == 0:
         wait(at(shared, LOCKS + me))
     return k
 
@@ -145,9 +146,9 @@ def wait_briefly(shared, looks):
 
 
 def serve(me):  # type: ignore[no-untyped-def]
-    """Take seats for ever: what thread number `me` does."""
+    """Take seats until told to stop: what thread number `me` does."""
     shared, me = pool(), number(me)
-    while True:
+    while seen(at(shared, STOP)) == 0:
         k = look(shared)
         if k == 0:
             k = sleep(shared, me)
@@ -180,6 +181,17 @@ def start(function, data, workers):  # type: ignore[no-untyped-def]
     exchange(at(shared, HELD), 0)
 
 
+def stop():  # type: ignore[no-untyped-def]
+    """Tell all threads to end, after the region that is open; none can be opened from then on."""
+    shared = pool()
+    while exchange(at(shared, HELD), 1) == 1:
+        pause()
+    exchange(at(shared, STOP), 1)
+    for i in range(seen(at(shared, MADE))):
+        if exchange(at(shared, ASLEEP + i), 0) == 1:
+            wake(at(shared, LOCKS + i))
+
+
 def idle(looks):  # type: ignore[no-untyped-def]
     """Look so many times for nothing, for it to be timed."""
     shared = pool()
@@ -210,3 +222,8 @@ def launcher() -> int:
     """Return the address of what `launch` calls."""
     kind = types.void(types.voidptr, types.voidptr, types.int64)
     return int(callback(kind, start, "start").address)
+
+
+def stopper() -> int:
+    """Return the address of what ends the threads."""
+    return int(callback(types.void(), stop, "stop").address)
