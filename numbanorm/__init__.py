@@ -1,5 +1,6 @@
 """Normalization layers for NumPy arrays on the CPU, in Numba kernels that run at memory speed."""
 
+from numbanorm._warmup import warmup
 from numbanorm.functional import (
     batch_norm,
     batch_norm_backward,
@@ -54,4 +55,5 @@ __all__ = [
     "rms_norm",
     "rms_norm_backward",
     "set_num_threads",
+    "warmup",
 ]

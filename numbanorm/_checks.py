@@ -27,12 +27,17 @@ _NAMES = " or ".join(map(str, DTYPES))
 
 def as_array(name: str, value: Any) -> NDArray[Any]:
     """Return value as a plain array, without a copy where it has memory of its own."""
+    kind = type(value)
     try:
-        array: NDArray[Any] = np.asarray(value)
+        array: NDArray[Any]
+        if hasattr(kind, "__dlpack__") and not hasattr(kind, "__array__"):
+            array = np.from_dlpack(value)
+        else:
+            array = np.asarray(value)
         return array
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, BufferError) as error:
         raise TypeError(
-            f"{name} must be what np.asarray takes, got {type(value).__name__} ({error})"
+            f"{name} must be what np.asarray takes, got {kind.__name__} ({error})"
         ) from error
 
 
@@ -120,7 +125,28 @@ def running(name: str, value: Any, dtype: np.dtype[Any], size: int) -> NDArray[A
     _shape_and_dtype(name, array, dtype, (size,))
     if not array.flags.writeable:
         raise ValueError(f"{name} must be writeable to be updated in place, got a read-only array")
+    if _memory.overlaps_itself(array):
+        raise ValueError(
+            f"{name} must have memory for each element, got an array that overlaps itself"
+        )
     return array
+
+
+def apart(running_mean: NDArray[Any] | None, running_var: NDArray[Any] | None) -> None:
+    """Refuse running arrays that share memory."""
+    if running_mean is None or running_var is None:
+        return
+    if _memory.overlap(running_mean, running_var):
+        raise ValueError("running_var must share no memory with running_mean, got an overlap")
+
+
+def norms(given: Iterable[str], known: tuple[str, ...]) -> list[str]:
+    """Return the names of norms, all of them known."""
+    names = [given] if isinstance(given, str) else list(given)
+    for name in names:
+        if name not in known:
+            raise ValueError(f"norms must be of {', '.join(map(repr, known))}, got {name!r}")
+    return names
 
 
 def inference(name: str, value: Any, dtype: np.dtype[Any], size: int) -> NDArray[Any]:
@@ -266,6 +292,8 @@ def out(out: Any, sources: Iterable[NDArray[Any]], others: Iterable[Any]) -> Non
         raise TypeError(f"out must be {x.dtype} like x, got {out.dtype}")
     if not out.flags.writeable:
         raise ValueError("out must be writeable, got a read-only array")
+    if _memory.overlaps_itself(out):
+        raise ValueError("out must have memory for each element, got an array that overlaps itself")
     for source in sources:
         if _memory.overlap(out, source) and not _memory.same_memory(out, source):
             raise ValueError("out must be x itself or share no memory with it, got an overlap")

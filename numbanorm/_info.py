@@ -1,17 +1,51 @@
-"""What a bug report needs: versions, processor, threads and the cache of compiled kernels."""
+"""What a bug report needs: versions, processor, threads, settings and the cache of kernels."""
 
 from __future__ import annotations
 
 import os
 import platform
+import sys
 from importlib import metadata
+from pathlib import Path
 
 import numpy as np
 
 import numbanorm
-from numbanorm import _threads
+from numbanorm import _quota, _threads
 
 FEATURES = ("avx2", "fma", "avx512f", "avx512vl", "neon", "sve")
+
+# Beginnings of the names of variables that change what is done here.
+SETTINGS = ("NUMBA_", "NBN_", "OMP_", "GOMP_", "XDG_CACHE_HOME")
+
+
+def cache() -> str:
+    """Return the folders of compiled kernels, and how many each has."""
+    from numbanorm.kernels.cache import folders
+
+    return "; ".join(f"{folder} ({_kernels(folder)})" for folder in folders())
+
+
+def _kernels(folder: Path) -> str:
+    try:
+        count = len(list(folder.glob("*.nbc")))
+    except OSError:
+        count = 0
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    access = "writeable" if os.access(nearest, os.W_OK) else "read-only"
+    return f"{f'warm: {count} kernels' if count else 'cold'}, {access}"
+
+
+def _cores() -> str:
+    """Return how many processors there are, and how many this process may use."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    quota = _quota.processors()
+    return f"{os.cpu_count()}, {allowed} allowed, container quota {quota or 'none'}"
+
+
+def _settings() -> str:
+    found = (f"{name}={os.environ[name]}" for name in sorted(os.environ))
+    return " ".join(one for one in found if one.startswith(SETTINGS)) or "none"
 
 
 def report() -> str:
@@ -20,26 +54,23 @@ def report() -> str:
     import llvmlite.binding as llvm
     import numba
 
-    from numbanorm.kernels.options import cache_folder
-
     host = llvm.get_host_cpu_features()
-    folder = cache_folder()
-    compiled = 0 if folder is None else len(list(folder.glob("*.nbc")))
     facts = {
-        "numbanorm": numbanorm.__version__,
-        "python": f"{platform.python_version()} ({platform.python_implementation()})",
-        "platform": platform.platform(),
+        "numbanorm": f"{numbanorm.__version__} in {Path(numbanorm.__file__).parent}",
+        "python": f"{platform.python_version()} ({platform.python_implementation()}) "
+        f"in {sys.prefix}",
+        "platform": f"{platform.platform()} {' '.join(platform.libc_ver())}".strip(),
         "numba": numba.__version__,
-        "llvmlite": llvmlite.__version__,
+        "llvmlite": f"{llvmlite.__version__} (LLVM {'.'.join(map(str, llvm.llvm_version_info))})",
         "numpy": np.__version__,
         "cffi": metadata.version("cffi"),
         "processor": llvm.get_host_cpu_name(),
         "features": " ".join(name for name in FEATURES if host.get(name)) or "none of note",
-        "cores": str(os.cpu_count()),
+        "cores": _cores(),
         "threading layer": "numbanorm's own",
         "threads": str(_threads.get_num_threads()),
-        "cache folder": "none can be written to" if folder is None else str(folder),
-        "cached kernels": f"{compiled} ({'warm' if compiled else 'cold'})",
+        "settings": _settings(),
+        "cache folder": cache(),
     }
     width = max(map(len, facts))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in facts.items())

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 # Candidates `np.shares_memory` may try before two interleaved arrays count as overlapping.
@@ -61,6 +63,18 @@ def overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:
         return True
 
 
+def overlaps_itself(array: NDArray[Any]) -> bool:
+    """Return whether two elements may share memory: True too for some interleavings of axes."""
+    if array.flags.c_contiguous or array.size == 0:
+        return False
+    extent = array.itemsize
+    for stride, size in sorted((abs(s), n) for s, n in zip(array.strides, array.shape) if n > 1):
+        if stride < extent:
+            return True
+        extent += stride * (size - 1)
+    return False
+
+
 def flat(array: NDArray[Any], axes: tuple[int, ...] | None) -> NDArray[Any] | None:
     """Return the memory of the array, its axes so permuted, as a 1-d view, if it is in C order.
 
@@ -69,3 +83,15 @@ def flat(array: NDArray[Any], axes: tuple[int, ...] | None) -> NDArray[Any] | No
     if axes is not None:
         array = array.transpose(axes)
     return array.ravel() if array.flags.carray and array.dtype.isnative else None
+
+
+def replace(pairs: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> None:
+    """Copy the second of each pair into the first: all of them or, if broken off, none."""
+    before = [(old, old.copy()) for old, _ in pairs]
+    try:
+        for old, new in pairs:
+            np.copyto(old, new, casting="unsafe")
+    except BaseException:
+        for old, values in before:
+            np.copyto(old, values)
+        raise

@@ -27,11 +27,13 @@ def batch_forward(
     eps: Any,
     layout: str,
     out: Any,
+    tracked: Array | None = None,
 ) -> tuple[Array, Array, Array]:
     """Return y and the mean and variance it was normalised by; update running arrays in training.
 
-    These are float64 in training, else of x's dtype, and never the running arrays themselves
-    unless those are C-contiguous. For an empty x in training they are NaN.
+    Training also adds one to `tracked`. The statistics are float64 in training, else of x's dtype,
+    and never the running arrays themselves unless those are C-contiguous. For an empty x in
+    training they are NaN.
     """
     task = Task(x)
     channels = _checks.channels(task.x, layout)
@@ -52,7 +54,9 @@ def batch_forward(
     y, mean, var = task.normalize(weight, bias, eps, out)
     if task.x.size and (running_mean is not None or running_var is not None):
         count = task.x.size // channels
-        _stats.update(running_mean, running_var, mean, var, count, momentum)
+        _stats.update(running_mean, running_var, tracked, mean, var, count, momentum)
+    elif tracked is not None:
+        tracked += 1
     return y, mean, var
 
 
@@ -64,6 +68,7 @@ def _running(
         running_mean = _checks.running("running_mean", running_mean, dtype, channels)
     if running_var is not None:
         running_var = _checks.running("running_var", running_var, dtype, channels)
+    _checks.apart(running_mean, running_var)
     return running_mean, running_var
 
 
@@ -113,7 +118,7 @@ def instance_forward(
     mean, var = mean.reshape(shape), var.reshape(shape)
     if task.x.size and (running_mean is not None or running_var is not None):
         count = task.x.size // mean.size
-        _stats.update(running_mean, running_var, mean, var, count, momentum)
+        _stats.update(running_mean, running_var, None, mean, var, count, momentum)
     return y, mean, var
 
 
@@ -224,7 +229,7 @@ def moments(x: Any, layout: str, correction: Any) -> tuple[Array, Array]:
         mean, var = _run.moments(task.memory, task.view)
         if correction:
             var *= count / (count - correction)
-    return _stats.rounded(mean, task.dtype), _stats.rounded(var, task.dtype)
+    return _run.converted(mean, task.dtype), _run.converted(var, task.dtype)
 
 
 def standardize(x: Any, mean: Any, std: Any, layout: str, out: Any) -> Array:

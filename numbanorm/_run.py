@@ -18,6 +18,11 @@ Array = NDArray[Any]
 
 _NONE = {np.dtype(t): np.empty(0, t) for t in (np.float32, np.float64)}
 
+_FLOAT64 = np.dtype(np.float64)
+
+# Counts what nobody asks for.
+_UNCOUNTED = np.zeros((), np.int64)
+
 _loaded: Any = None
 
 
@@ -132,7 +137,7 @@ def backward(
     If not `centred` (rows only), x was normalised by its mean square: mean is empty.
     """
     # Statistics of either type, one compiled kernel.
-    mean, rstd = mean.astype(np.float64), rstd.astype(np.float64)
+    mean, rstd = converted(mean, _FLOAT64), converted(rstd, _FLOAT64)
     dweight, dbias = np.empty((2, view[2] * view[3]), x.dtype)
     operation = _kernels().backward[_plan.backward_route(view, training)].backward
     args = dx, dweight, dbias, dy, x, _present(weight, x), mean, rstd, training, centred
@@ -143,6 +148,7 @@ def backward(
 def update_running(
     running_mean: Array | None,
     running_var: Array | None,
+    tracked: Array | None,
     mean: Array,
     var: Array,
     momentum: float,
@@ -151,7 +157,7 @@ def update_running(
     """Set running arrays, C-contiguous, to (1 - momentum) * running + momentum * batch.
 
     The batch's statistics are the means over the first axis of `mean` and `var`, if these have two;
-    a variance comes biased, of `count` values, and is counted unbiased.
+    a variance comes biased, of `count` values, and is counted unbiased. One is added to `tracked`.
     """
     given = running_var if running_mean is None else running_mean
     if given is None:
@@ -159,7 +165,25 @@ def update_running(
     running = _present(running_mean, given), _present(running_var, given)
     batch = mean.size // given.size if given.size else 0
     found = np.ravel(mean), np.ravel(var)
-    _kernels().finishing.update(*running, *found, given.size, batch, count, momentum)
+    counter = _UNCOUNTED if tracked is None else tracked
+    _kernels().finishing.update(*running, counter, *found, given.size, batch, count, momentum)
+
+
+def statistics(mean: Array, var: Array, eps: float, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+    """Return means and 1 / sqrt(var + eps), or 0 where that is 1 / 0, as new arrays of a dtype."""
+    means, rstd = np.empty(mean.shape, dtype), np.empty(var.shape, dtype)
+    found = np.ravel(mean), np.ravel(var)
+    _kernels().finishing.statistics(means.ravel(), rstd.ravel(), *found, float(eps))
+    return means, rstd
+
+
+def converted(values: Array, dtype: np.dtype[Any]) -> Array:
+    """Return values, 1-d, in a dtype, whatever the calling thread does to subnormal numbers."""
+    if values.dtype == dtype:
+        return values
+    result = np.empty(values.shape, dtype)
+    _kernels().finishing.convert(result, values)
+    return result
 
 
 def divisors(std: Array, dtype: np.dtype[Any]) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""The command line: `numbanorm demo`, `numbanorm info` and `numbanorm capi`."""
+"""The command line: `numbanorm demo`, `info`, `warmup` and `capi`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from numbanorm import _warmup
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,6 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     demo = commands.add_parser("demo", help="normalise real and random images, and time it")
     demo.add_argument("--plot", metavar="FILE.png", help="draw the digits' histograms to a file")
     commands.add_parser("info", help="print what a bug report needs")
+    warm = commands.add_parser("warmup", help="compile kernels ahead, for images and servers")
+    warm.add_argument("--norms", nargs="+", metavar="NORM", help=", ".join(_warmup.NORMS))
+    warm.add_argument("--dtypes", nargs="+", metavar="DTYPE", help="float32, float64")
+    warm.add_argument("--c", action="store_true", help="numbanorm.cabi's functions too")
     capi = commands.add_parser("capi", help="build the C library, which needs no Python")
     capi.add_argument("--prefix", metavar="DIR", required=True, help="where include/ and lib/ go")
     chosen = parser.parse_args(arguments)
@@ -38,9 +44,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if chosen.command == "capi":
         return _capi(chosen.prefix)
+    if chosen.command == "warmup":
+        return _warm(chosen.norms, chosen.dtypes, chosen.c)
     from numbanorm import _demo
 
     return _demo.run(chosen.plot)
+
+
+def _warm(norms: list[str] | None, dtypes: list[str] | None, c: bool) -> int:
+    try:
+        _warmup.warmup(norms, dtypes, c=c, progress=True)
+    except (TypeError, ValueError) as error:
+        print(f"numbanorm warmup: {error}", file=sys.stderr)
+        return 2
+    from numbanorm import _info
+
+    print(f"The kernels are ready. Cache: {_info.cache()}")
+    return 0
 
 
 def _capi(prefix: str) -> int:

@@ -12,7 +12,8 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
-from numbanorm.cabi.compiling import bundle
+from numbanorm.cabi.compiling import entries
+from numbanorm.kernels.bundles import bundle
 from numbanorm.kernels.leaves import BundleLibrary
 
 
@@ -38,7 +39,7 @@ def write(kind: str, folder: Path, targets: list[str]) -> None:
 
     The first target's functions end in ``_0``, the second's in ``_1``.
     """
-    linked = bundle(kind, _Unfinished)
+    linked = bundle(f"numbanorm_{kind}", entries(kind), _Unfinished)
     for number, target in enumerate(targets):
         module = linked._final_module.clone()
         names = [one for one in linked._entries.values()]

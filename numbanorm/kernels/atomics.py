@@ -1,10 +1,8 @@
-"""Memory that threads share: atomic operations in one order for all threads, and waiting."""
+"""Memory that threads share: atomic operations, in one order for all threads."""
 
-import platform
 from typing import Any
 
-from llvmlite import ir
-from numba.core import cgutils, types
+from numba.core import types
 from numba.extending import intrinsic
 
 from numbanorm.kernels.pointers import BYTES, I64
@@ -47,54 +45,6 @@ def exchange_if(_: Any, p: Any, expected: Any, value: Any) -> Any:
         return builder.extract_value(builder.cmpxchg(*args, _ORDER, _ORDER), 0)
 
     return types.int64(_COUNTER, types.int64, types.int64), codegen
-
-
-# LLVM's names for it.
-_PAUSES: dict[str, tuple[str, list[int]]] = {
-    "x86_64": ("llvm.x86.sse2.pause", []),
-    "amd64": ("llvm.x86.sse2.pause", []),
-    "aarch64": ("llvm.aarch64.hint", [1]),
-    "arm64": ("llvm.aarch64.hint", [1]),
-}
-
-
-@intrinsic
-def pause(_: Any) -> Any:
-    """Tell the processor that the thread spins."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        name, flags = _PAUSES.get(platform.machine().lower(), ("", []))
-        if name:
-            _call(builder, name, [ir.IntType(32)(flag) for flag in flags])
-        return context.get_dummy_value()
-
-    return types.void(), codegen
-
-
-def _call(builder: Any, name: str, given: list[Any]) -> None:
-    """Call a function of the process, or of LLVM, by its name."""
-    kind = ir.FunctionType(ir.VoidType(), [value.type for value in given])
-    builder.call(cgutils.get_or_insert_function(builder.module, kind, name), given)
-
-
-def _with_lock(name: str, *flags: int) -> Any:
-    """Return an intrinsic ``(p)`` that calls a function of the process with the lock at p."""
-
-    def typed(_: Any, p: Any) -> Any:
-        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            lock = builder.load(builder.bitcast(args[0], BYTES.as_pointer()))
-            _call(builder, name, [lock, *map(ir.IntType(32), flags)])
-            return context.get_dummy_value()
-
-        return types.void(_COUNTER), codegen
-
-    typed.__name__ = name
-    return intrinsic(typed)
-
-
-# Python's own locks, which any thread may take and any other give back, and which need no GIL.
-wait = _with_lock("PyThread_acquire_lock", 1)
-wake = _with_lock("PyThread_release_lock")
 
 
 @intrinsic

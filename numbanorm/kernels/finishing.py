@@ -2,7 +2,7 @@
 
 import math
 
-from numbanorm.kernels.options import inlined, leaf, serial
+from numbanorm.kernels.options import exact, inlined, serial
 from numbanorm.kernels.pointers import get, is_null, magnitude, optional, pointer, put, rounded
 from numbanorm.kernels.statistics import reciprocal_deviation
 
@@ -18,7 +18,7 @@ def blend(running, found, n, batch, old, new):
             put(running, i, get(running, i) * old + total / float(batch) * new)
 
 
-@leaf
+@exact
 def move_running(running_mean, running_var, mean, var, n, batch, count, momentum):
     """Move n running statistics, either kind of which may be null, towards those of a batch.
 
@@ -30,13 +30,17 @@ def move_running(running_mean, running_var, mean, var, n, batch, count, momentum
 
 
 @serial
-def update(running_mean, running_var, mean, var, n, batch, count, momentum):
-    """Like `move_running`, for arrays, which may be empty (not tracked)."""
+def update(running_mean, running_var, tracked, mean, var, n, batch, count, momentum):
+    """Like `move_running`, for arrays, which may be empty (not tracked); counts the batch.
+
+    Python interrupts no compiled function: all of it is done, or nothing.
+    """
     first, second = optional(running_mean), optional(running_var)
     move_running(first, second, pointer(mean), pointer(var), n, batch, count, momentum)
+    tracked[()] += 1
 
 
-@leaf
+@exact
 def fill_divisors(std, weight, var, n):
     """Write n weights and variances by which (x - mean) * weight / sqrt(var) divides by std.
 
@@ -60,7 +64,7 @@ def divide_by(std, weight, var):
     fill_divisors(pointer(std), pointer(weight), pointer(var), std.size)
 
 
-@leaf
+@exact
 def put_statistics(mean, rstd, found_mean, found_var, n, eps):
     """Write the means and reciprocal deviations of n statistics; either may be null."""
     for i in range(n):
@@ -68,3 +72,23 @@ def put_statistics(mean, rstd, found_mean, found_var, n, eps):
             put(mean, i, get(found_mean, i))
         if not is_null(rstd):
             put(rstd, i, reciprocal_deviation(get(found_var, i), eps))
+
+
+@serial
+def statistics(mean, rstd, found_mean, found_var, eps):
+    """Like `put_statistics`, for arrays."""
+    found = pointer(found_mean), pointer(found_var)
+    put_statistics(pointer(mean), pointer(rstd), *found, mean.size, eps)
+
+
+@exact
+def convert_elements(result, values, n):
+    """Write n values in the type of the result."""
+    for i in range(n):
+        put(result, i, get(values, i))
+
+
+@serial
+def convert(result, values):
+    """Like `convert_elements`, for arrays."""
+    convert_elements(pointer(result), pointer(values), result.size)

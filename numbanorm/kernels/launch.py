@@ -17,6 +17,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from numbanorm._tiles import MAX_WORKERS, SPACING
+from numbanorm.kernels.float_modes import call_leaf, enter, leave
 from numbanorm.kernels.pointers import BYTES, I64, on_stack
 
 LAUNCHER, THREADS = "nbn_launcher", "nbn_threads"
@@ -104,12 +105,8 @@ def _work(context: Any, module: Any, worker: Any, called: Any, packed: Any) -> A
         builder.load(cgutils.gep_inbounds(builder, data, 0, i)) for i in range(3)
     )
     queue = context.make_tuple(builder, _QUEUE, (counters, k, workers))
-    compiled = worker.dispatcher.get_compile_result(called)
-    described = compiled.fndesc
-    callee = context.declare_function(module, described)
-    context.active_code_library.add_linking_library(compiled.library)
-    context.call_conv.call_function(
-        builder, callee, described.restype, described.argtypes, (queue, view, args)
-    )
+    before = enter(builder)
+    call_leaf(context, builder, worker, called, (queue, view, args), ("noinline",))
+    leave(builder, before)
     builder.ret_void()
     return function

@@ -1,38 +1,23 @@
-"""Every Numba option used here, with its reason, and the disk cache of compiled kernels.
+"""Every Numba option used here, with its reason.
 
 Two kinds of function are compiled:
 
 `leaf`
     A serial loop over raw pointers. It raises nothing and is compiled into whatever calls it, so it
-    has no cache entry of its own.
+    has no cache entry of its own. `exact` is one that others than kernels call.
 `operation`, `serial`
     What Python calls, through a driver that is cached on disk.
-
-Numba's own cache does not notice a change in a callee's file, and two processes writing its index
-at once can pair a signature with another's code. `KernelCache` has no index: one file per driver
-and signature, named by a digest of all that the code depends on, put in place by one rename.
 """
 
-import contextlib
-import hashlib
-import os
-import pickle
-import sys
-import tempfile
 from collections.abc import Callable
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-import llvmlite
 import numba
-from numba import config
-from numba.core import compiler, sigutils, types
-from numba.core.caching import _Cache
-from numba.core.ccallback import CFunc
-from numba.core.serialize import dumps
+from numba.core import types
 from numba.extending import register_jitable
 
+from numbanorm.kernels.cache import KernelCache
+from numbanorm.kernels.float_modes import apart, enter_default_modes, leave_default_modes
 from numbanorm.kernels.leaves import LeafCompiler
 
 # error_model="numpy": a division by zero gives inf, and no leaf can raise. No fastmath: it folds
@@ -55,6 +40,20 @@ def inlined(function: Callable[..., Any]) -> Any:
     """Compile like `leaf`, and always inline: for a few instructions that stand in hot loops."""
     compiled = numba.njit(forceinline=True, pipeline_class=LeafCompiler, **BASE)(function)
     return _for_any_value(compiled)
+
+
+def exact(function: Callable[..., Any]) -> Any:
+    """Compile like `leaf`, to work in the default floating-point modes, whatever the caller has."""
+    inner = leaf(function)
+
+    @leaf
+    def in_default_modes(*args):  # type: ignore[no-untyped-def]
+        before = enter_default_modes()
+        result = apart(inner, args)
+        leave_default_modes(before)
+        return result
+
+    return in_default_modes
 
 
 def _for_any_value(dispatcher: Any) -> Any:
@@ -92,7 +91,7 @@ def operation(function: Callable[..., Any]) -> Any:
     `view` and `args` are flat tuples. Compiled code calls the result as a leaf, Python calls its
     `driver`.
     """
-    inner = leaf(function)
+    inner = exact(function)
 
     def driver(view, args, workers):  # type: ignore[no-untyped-def]
         return inner(view, args, workers)
@@ -102,126 +101,6 @@ def operation(function: Callable[..., Any]) -> Any:
     return inner
 
 
-def callback(signature: Any, function: Callable[..., Any], name: str) -> Any:
-    """Compile a function that C calls, cached like a driver."""
-    compiled: Any = CFunc(function, sigutils.normalize_signature(signature), {}, dict(BASE))
-    compiled._cache = KernelCache(name)
-    compiled.compile()
-    return compiled
-
-
 def _cached(dispatcher: Any, name: str) -> Any:
     dispatcher._cache = KernelCache(name)
     return dispatcher
-
-
-@lru_cache(maxsize=1)
-def source_digest() -> str:
-    """Return a digest of every kernel source, and of the versions that compile it."""
-    digest = hashlib.sha256()
-    folder = Path(__file__).parent
-    beside = [folder.parent / f"{name}.py" for name in ("_tiles", "_plan", "_status")]
-    for path in [*sorted(folder.glob("*.py")), *beside]:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    digest.update(f"{numba.__version__} {llvmlite.__version__} {sys.version}".encode())
-    return digest.hexdigest()[:16]
-
-
-def _setting() -> str:
-    return str(getattr(config, "CACHE_DIR", ""))
-
-
-def _writable(folder: Path) -> bool:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return True
-    except OSError:
-        return False
-
-
-@lru_cache(maxsize=1)
-def cache_folder() -> Path | None:
-    """Return the folder of compiled kernels, or None where no candidate can be written to.
-
-    `NUMBA_CACHE_DIR` if set, else `__pycache__` beside this file, else the user's cache folder.
-    """
-    name = f"numbanorm-{source_digest()}"
-    if _setting():
-        candidates = [Path(_setting()) / name]
-    else:
-        user = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-        candidates = [Path(__file__).parent / "__pycache__" / name, Path(user) / name]
-    return next((folder for folder in candidates if _writable(folder)), None)
-
-
-def cache_file(name: str, signature: Any, codegen: Any) -> Path | None:
-    """Return the file of compiled code, or None where there is no folder for it."""
-    folder = cache_folder()
-    if folder is None:
-        return None
-    key = f"{signature} {codegen.magic_tuple()}".encode()
-    return folder / f"{name}-{hashlib.sha256(key).hexdigest()[:24]}.nbc"
-
-
-def read_cache(path: Path | None) -> bytes | None:
-    """Return what a file holds, or None if it is not whole or not there."""
-    try:
-        content = b"" if path is None else path.read_bytes()
-    except OSError:
-        return None
-    digest, payload = content[:32], content[32:]
-    if not payload or hashlib.sha256(payload).digest() != digest:
-        return None
-    return payload
-
-
-def write_cache(path: Path, payload: bytes) -> None:
-    """Put a file in place, by one rename."""
-    # A full disk or a folder that vanished costs a compile next time, never an error now.
-    with contextlib.suppress(OSError):
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(hashlib.sha256(payload).digest() + payload)
-            os.replace(temporary, path)
-        except OSError:
-            os.unlink(temporary)
-            raise
-
-
-class KernelCache(_Cache):
-    """The disk cache of one driver: a file per signature, CPU and source digest."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._enabled = True
-
-    @property
-    def cache_path(self) -> str | None:
-        folder = cache_folder()
-        return None if folder is None else str(folder)
-
-    def _file(self, signature: Any, codegen: Any) -> Path | None:
-        return cache_file(self._name, signature, codegen) if self._enabled else None
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        target_context.refresh()
-        payload = read_cache(self._file(sig, target_context.codegen()))
-        if payload is None:
-            return None
-        return compiler.CompileResult._rebuild(target_context, *pickle.loads(payload))
-
-    def save_overload(self, sig: Any, data: Any) -> None:
-        path = self._file(sig, data.codegen)
-        if path is not None:
-            write_cache(path, dumps(data._reduce()))
-
-    def enable(self) -> None:
-        self._enabled = True
-
-    def disable(self) -> None:
-        self._enabled = False
-
-    def flush(self) -> None:
-        """Keep the files: they are named by content and never go stale."""

@@ -6,13 +6,14 @@ and waits only for those who took a seat. So a thread that Linux does not run at
 waking up, or other programs have the cores) costs nothing but its help: a team of OpenMP, which
 waits for every member, took 0.7 ms instead of 0.08 for calls in a virtual machine whose threads
 had been put on one core, and 8 ms with busy neighbours. One region is open at a time; a thread that
-comes when there is one works alone.
+comes when there is one works alone. The first region for which there are too few threads makes
+them, in whatever process it is: a forked child has none of its parent's.
 
-The memory they share is an array of int64 words. Threads are made by `numbanorm._threads`.
+Nothing here is Python's but the locks: no thread needs the GIL, and no signal interrupts any of it.
+The memory the threads share is an array of int64 words.
 """
 
 import ctypes
-import time
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -29,36 +30,32 @@ from numbanorm.kernels.atomics import (
     exchange,
     exchange_if,
     number,
-    pause,
     put_address,
     seen,
-    wait,
-    wake,
 )
 from numbanorm.kernels.launch import WORK
-from numbanorm.kernels.options import callback, inlined, leaf
+from numbanorm.kernels.options import inlined, leaf
 from numbanorm.kernels.pointers import I64, at
+from numbanorm.kernels.system import begin, end, new_lock, pause, wait, wake
 
 # The words, by their place; those that are written often have cache lines of their own. The state
 # of the region is one number: its free seats above, how many took one below, and whether the caller
 # waits for those (there are no seats then).
 STATE, HELD, REGION = 0, 8, 16
 SEAT, WAITED, TAKEN = 1 << 17, 1 << 16, (1 << 16) - 1
-# The region's work, its data and its number of threads; how many threads there are; the lock on
-# which the caller waits; how often who waits looks before it sleeps; whether threads shall end; for
-# each thread whether it sleeps, and the lock on which it does.
-WORK_AT, DATA, WORKERS, MADE, DONE, LOOKS, STOP = (REGION + i for i in range(7))
-ASLEEP = 24
-LOCKS = ASLEEP + MAX_WORKERS
-
-# So many seconds a thread looks for work, and a caller whether the others are done, before it
-# sleeps. To be woken takes 50 us and more; a launch soon after another finds its threads awake.
-PATIENCE = 2e-4
+# The region's work, its data and its number of threads; the lock on which the caller waits.
+WORK_AT, DATA, WORKERS, DONE = (REGION + i for i in range(4))
+# How many threads there are, how many have been asked for, what they run, how often who waits looks
+# before it sleeps, and whether they shall end.
+MADE, ASKED, SERVER, LOOKS, STOP = (24 + i for i in range(5))
+# For each thread: whether it sleeps, the lock on which it does, and what the system calls it.
+ASLEEP = 32
+LOCKS, HANDLES = ASLEEP + MAX_WORKERS, ASLEEP + 2 * MAX_WORKERS
 
 # How many threads a thread wakes, each of which wakes so many in turn.
 WAKES = 2
 
-words = (ctypes.c_int64 * (LOCKS + MAX_WORKERS))()
+words = (ctypes.c_int64 * (ASLEEP + 3 * MAX_WORKERS))()
 llvm.add_symbol("nbn_pool", ctypes.addressof(words))
 
 
@@ -160,13 +157,33 @@ def serve(me):  # type: ignore[no-untyped-def]
                 wake(at(shared, DONE))
 
 
+@leaf
+def grow(shared, wanted):
+    """Make threads until there are so many, or the system gives no more."""
+    # It is not asked again at each call.
+    exchange(at(shared, ASKED), wanted)
+    if seen(at(shared, DONE)) == 0:
+        exchange(at(shared, DONE), new_lock())
+    made = seen(at(shared, MADE))
+    while made < min(wanted, MAX_WORKERS - 1) and seen(at(shared, DONE)) != 0:
+        lock = at(shared, LOCKS + made)
+        if seen(lock) == 0:
+            exchange(lock, new_lock())
+        if seen(lock) == 0 or not begin(at(shared, HANDLES + made), seen(at(shared, SERVER)), made):
+            break
+        made += 1
+        exchange(at(shared, MADE), made)
+
+
 def start(function, data, workers):  # type: ignore[no-untyped-def]
     """Work with up to `workers` threads, this one included, and wait for those that came."""
     shared = pool()
-    seats = min(workers - 1, seen(at(shared, MADE)))
-    if seats < 1 or exchange(at(shared, HELD), 1) == 1:
+    if workers < 2 or exchange(at(shared, HELD), 1) == 1:
         work(function, 0, 1, data)
         return
+    if workers - 1 > seen(at(shared, ASKED)):
+        grow(shared, workers - 1)
+    seats = min(workers - 1, seen(at(shared, MADE)))
     put_address(at(shared, WORK_AT), function)
     put_address(at(shared, DATA), data)
     exchange(at(shared, WORKERS), seats + 1)
@@ -182,14 +199,26 @@ def start(function, data, workers):  # type: ignore[no-untyped-def]
 
 
 def stop():  # type: ignore[no-untyped-def]
-    """Tell all threads to end, after the region that is open; none can be opened from then on."""
+    """End all threads, after the region that is open; none can be opened until `resume`."""
     shared = pool()
     while exchange(at(shared, HELD), 1) == 1:
         pause()
     exchange(at(shared, STOP), 1)
-    for i in range(seen(at(shared, MADE))):
+    made = seen(at(shared, MADE))
+    for i in range(made):
         if exchange(at(shared, ASLEEP + i), 0) == 1:
             wake(at(shared, LOCKS + i))
+    for i in range(made):
+        end(at(shared, HANDLES + i))
+
+
+def resume():  # type: ignore[no-untyped-def]
+    """Let regions be opened again, which make threads anew."""
+    shared = pool()
+    exchange(at(shared, MADE), 0)
+    exchange(at(shared, ASKED), 0)
+    exchange(at(shared, STOP), 0)
+    exchange(at(shared, HELD), 0)
 
 
 def idle(looks):  # type: ignore[no-untyped-def]
@@ -199,31 +228,3 @@ def idle(looks):  # type: ignore[no-untyped-def]
         if seen(at(shared, STATE)) < 0:
             break
         pause()
-
-
-def looks_for(seconds: float) -> int:
-    """Return how many looks take so long: a pause is 15 ns on some processors, on others 60."""
-    kind = types.void(types.int64)
-    function = ctypes.CFUNCTYPE(None, ctypes.c_int64)(callback(kind, idle, "idle").address)
-    count, least = 1000, float("inf")
-    for _ in range(5):
-        start = time.perf_counter()
-        function(count)
-        least = min(least, time.perf_counter() - start)
-    return int(seconds / least * count)
-
-
-def server() -> int:
-    """Return the address of what a thread runs."""
-    return int(callback(types.void(types.voidptr), serve, "serve").address)
-
-
-def launcher() -> int:
-    """Return the address of what `launch` calls."""
-    kind = types.void(types.voidptr, types.voidptr, types.int64)
-    return int(callback(kind, start, "start").address)
-
-
-def stopper() -> int:
-    """Return the address of what ends the threads."""
-    return int(callback(types.void(), stop, "stop").address)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
-from numbanorm import _checks
+from numbanorm import _checks, _memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,7 +97,7 @@ class Layer:
         return {name: value for name, value in arrays if value is not None}
 
     def load_state_dict(self, state_dict: Mapping[str, ArrayLike]) -> None:
-        """Copy saved values into the layer's arrays.
+        """Copy saved values into the layer's arrays: all of them or, if broken off, none.
 
         Parameters
         ----------
@@ -121,5 +119,4 @@ class Layer:
             for name in own
             if name in state_dict
         }
-        for name, value in values.items():
-            np.copyto(own[name], value, casting="unsafe")
+        _memory.replace([(own[name], value) for name, value in values.items()])

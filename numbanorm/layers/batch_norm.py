@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numbanorm import _checks, _norm, _stats
+from numbanorm import _checks, _norm, _run
 from numbanorm.layers.channel_norm import ChannelNorm
 
 if TYPE_CHECKING:
@@ -56,9 +56,8 @@ class BatchNorm(ChannelNorm):
             self.eps,
             self.layout,
             out=None,
+            tracked=self.num_batches_tracked if updating else None,
         )
-        if updating and self.num_batches_tracked is not None:
-            self.num_batches_tracked[()] = int(self.num_batches_tracked) + 1
         # Inference is by the running arrays themselves, which may change before backward.
         self._saved = (
             x,
@@ -80,8 +79,7 @@ class BatchNorm(ChannelNorm):
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         x, mean, var, by_batch = saved
         # float64 on the way too: a mean rounded to float32 may be far off in units of a small std.
-        rstd = _stats.rstd(var, self.eps, np.dtype(np.float64))
-        mean = mean.astype(np.float64)
+        mean, rstd = _run.statistics(mean, var, self.eps, np.dtype(np.float64))
         return _norm.batch_backward(dy, x, mean, rstd, self.weight, by_batch, self.layout, None)
 
 

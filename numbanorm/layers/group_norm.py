@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numbanorm import _checks, _norm, _stats
+from numbanorm import _checks, _norm, _run
 from numbanorm.layers.base import Layer
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class GroupNorm(Layer):
         self, dy: ArrayLike, *saved: Any
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         x, mean, var = saved
-        rstd = _stats.rstd(var, self.eps, np.dtype(np.float64))
+        mean, rstd = _run.statistics(mean, var, self.eps, mean.dtype)
         return _norm.group_backward(
             dy, x, mean, rstd, self.num_groups, self.weight, self.layout, None
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numbanorm import _checks, _norm, _stats
+from numbanorm import _checks, _norm, _run
 from numbanorm.layers.channel_norm import ChannelNorm
 
 if TYPE_CHECKING:
@@ -99,9 +99,9 @@ class InstanceNorm(ChannelNorm):
         single = x.ndim == self._ranks[0]
         x, dy = (x[np.newaxis], dy[np.newaxis]) if single else (x, dy)
         # float64 on the way too: a mean rounded to float32 may be far off in units of a small std.
-        rstd = _stats.rstd(var, self.eps, np.dtype(np.float64))
+        mean, rstd = _run.statistics(mean, var, self.eps, np.dtype(np.float64))
         dx, dweight, dbias = _norm.instance_backward(
-            dy, x, mean.astype(np.float64), rstd, self.weight, by_input, self.layout, None
+            dy, x, mean, rstd, self.weight, by_input, self.layout, None
         )
         return dx[0] if single else dx, dweight, dbias
 

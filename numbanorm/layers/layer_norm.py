@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numbanorm import _checks, _norm, _stats
+from numbanorm import _checks, _norm, _run
 from numbanorm.layers.base import Layer
 
 if TYPE_CHECKING:
@@ -116,5 +116,5 @@ class LayerNorm(Layer):
         self, dy: ArrayLike, *saved: Any
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         x, mean, var = saved
-        rstd = _stats.rstd(var, self.eps, np.dtype(np.float64))
+        mean, rstd = _run.statistics(mean, var, self.eps, mean.dtype)
         return _norm.row_backward(dy, x, mean, rstd, self.normalized_shape, self.weight, None, True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numbanorm import _checks, _norm, _stats
+from numbanorm import _checks, _norm, _run
 from numbanorm.layers.base import Layer
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class RMSNorm(Layer):
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         x, var = saved
         eps = _norm.machine_epsilon(x.dtype) if self.eps is None else self.eps
-        rstd = _stats.rstd(var, eps, np.dtype(np.float64))
+        _, rstd = _run.statistics(var, var, eps, var.dtype)
         return _norm.row_backward(
             dy, x, None, rstd, self.normalized_shape, self.weight, None, False
         )

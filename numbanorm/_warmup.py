@@ -1,0 +1,175 @@
+"""Compiling ahead: the kernels that a norm may take for any array, without one."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from numbanorm import _checks, _plan, _run, _threads
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+# Shapes (n, channels, spatial) among which every way through the kernels is taken.
+_SIZES = (1, 2, 5, 8, 200, 10_000), (1, 2, 8, 64, 2048), (1, 2, 20, 130, 10_000)
+_GROUPS = 1, 2, 8
+
+Step = tuple[str, Callable[[], Any]]
+
+
+def _views(norm: str) -> Iterator[_plan.View]:
+    """Yield views of a norm, of all kinds."""
+    for n, channels, spatial in itertools.product(*_SIZES):
+        if norm in ("layer", "rms"):
+            yield _plan.row_view(n, channels)
+            continue
+        for first in (True, False):
+            if norm == "batch":
+                yield _plan.batch_view(first, n, channels, spatial)
+            elif norm == "instance":
+                yield _plan.instance_view(first, n, channels, spatial)
+            else:
+                for groups in _GROUPS:
+                    if channels % groups == 0:
+                        yield _plan.group_view(first, n, channels, spatial, groups)
+
+
+NORMS = "batch", "instance", "group", "layer", "rms"
+
+
+def _routes(norm: str) -> set[tuple[str, int]]:
+    """Return the operations that a norm may come to, and along which way through memory."""
+    found = set()
+    for view in _views(norm):
+        ways = {_plan.forward_route(view, 16, workers) for workers in (1, 2, 16)}
+        found |= {("normalize", way) for way in ways if way != _plan.TWO_PASSES}
+        if norm == "batch" or _plan.TWO_PASSES in ways:
+            found |= {("moments", _plan.moments_route(view)), ("affine", _plan.affine_route(view))}
+        found |= {("backward", _plan.backward_route(view, training)) for training in (True, False)}
+    return found
+
+
+def _given(operation: str, array: Any, wide: Any) -> list[tuple[Any, ...]]:
+    """Return examples of an operation's arguments; see `numbanorm._run`."""
+    if operation == "normalize":
+        return [(*[array] * 4, wide, wide, 0.0, True)]
+    if operation == "affine":
+        # By statistics just found, and by running ones.
+        return [(*[array] * 4, found, found, 0.0, True) for found in (wide, array)]
+    if operation == "moments":
+        return [(array, wide, wide)]
+    return [(*[array] * 6, wide, wide, True, True)]
+
+
+def _steps(norms: Iterable[str], dtypes: Iterable[np.dtype[Any]], c: bool) -> list[Step]:
+    """Return what is to be compiled: its name, and what compiles it."""
+    steps: dict[tuple[Any, ...], Step] = {(): ("threads", _threads.get_ready)}
+    for dtype in dtypes:
+        for norm in norms:
+            for operation, way in sorted(_routes(norm)):
+                steps[operation, way, dtype] = _operation(operation, way, dtype)
+        steps[dtype,] = f"statistics, {dtype}", partial(_finish, dtype)
+        if c:
+            steps["c", dtype] = f"C functions, {dtype}", partial(_c, dtype)
+    return list(steps.values())
+
+
+def _operation(operation: str, way: int, dtype: np.dtype[Any]) -> Step:
+    kernels = _run._kernels()
+    module = (kernels.backward if operation == "backward" else kernels.forward)[way]
+    driver = getattr(module, operation).driver
+    name = f"{module.__name__.rpartition('.')[2]}.{operation}, {dtype}"
+
+    def compile_all() -> None:
+        array, wide = np.empty(0, dtype), np.empty(0)
+        for args in _given(operation, array, wide):
+            _compile(driver, (0,) * 5, args, 1)
+
+    return name, compile_all
+
+
+def _finish(dtype: np.dtype[Any]) -> None:
+    """Compile what is done with statistics."""
+    finishing = _run._kernels().finishing
+    array, wide, counter = np.empty(0, dtype), np.empty(0), np.zeros((), np.int64)
+    _compile(finishing.update, array, array, counter, wide, wide, 1, 1, 1, 0.1)
+    _compile(finishing.divide_by, wide, array, wide)
+    for result, found in itertools.product((array, wide), repeat=2):
+        _compile(finishing.statistics, result, result, found, found, 0.0)
+    if array.dtype != wide.dtype:
+        _compile(finishing.convert, array, wide)
+        _compile(finishing.convert, wide, array)
+
+
+def _c(dtype: np.dtype[Any]) -> None:
+    from numbanorm import cabi
+
+    cabi.address(f"nbn_layer_norm_{'f32' if dtype == np.float32 else 'f64'}")
+
+
+def _compile(dispatcher: Any, *args: Any) -> None:
+    """Compile for the types of these arguments, or load that."""
+    import numba
+
+    dispatcher.compile(tuple(map(numba.typeof, args)))
+
+
+def warmup(
+    norms: Iterable[str] | None = None,
+    dtypes: Iterable[DTypeLike] | None = None,
+    *,
+    c: bool = False,
+    progress: bool = False,
+) -> None:
+    """Compile all that norms may need, or load it from the cache.
+
+    A first call compiles for some seconds what its array's shape and dtype need. After a warm-up no
+    call of these norms and dtypes compiles anything, in this process or in another that reads the
+    cache: do it when a container image is built, or before a server takes requests.
+
+    Parameters
+    ----------
+    norms : iterable of {'batch', 'instance', 'group', 'layer', 'rms'}, optional
+        Those wanted, all if not given. 'batch' includes the statistics of channels.
+    dtypes : iterable of dtype_like, optional
+        float32, float64 or both, which is what is meant if not given.
+    c : bool
+        Whether to compile the functions of `numbanorm.cabi` too, about a minute for each dtype.
+    progress : bool
+        Whether to draw a bar on stderr.
+
+    Raises
+    ------
+    ValueError
+        If a norm is unknown.
+    TypeError
+        If a dtype is neither float32 nor float64.
+
+    Examples
+    --------
+    >>> import numbanorm as nbn
+    >>> nbn.warmup(["rms"], ["float32"])
+    """
+    wanted = _checks.norms(NORMS if norms is None else norms, NORMS)
+    kinds = [_checks.dtype(kind) for kind in (_checks.DTYPES if dtypes is None else dtypes)]
+    steps = _steps(wanted, kinds, c)
+    for done, (name, step) in enumerate(steps):
+        if progress:
+            _draw(done, len(steps), name)
+        step()
+    if progress:
+        _draw(len(steps), len(steps), "done")
+
+
+def _draw(done: int, steps: int, name: str) -> None:
+    """Draw a bar, over the last one where stderr is a terminal."""
+    terminal = sys.stderr.isatty()
+    bar = "#" * (24 * done // steps)
+    line = f"[{bar:<24}] {done}/{steps} {name}"
+    end = "\n" if done == steps or not terminal else ""
+    print(f"\r{line:<72}" if terminal else line, end=end, file=sys.stderr, flush=True)
