@@ -132,14 +132,6 @@ def running(name: str, value: Any, dtype: np.dtype[Any], size: int) -> NDArray[A
     return array
 
 
-def apart(running_mean: NDArray[Any] | None, running_var: NDArray[Any] | None) -> None:
-    """Refuse running arrays that share memory."""
-    if running_mean is None or running_var is None:
-        return
-    if _memory.overlap(running_mean, running_var):
-        raise ValueError("running_var must share no memory with running_mean, got an overlap")
-
-
 def norms(given: Iterable[str], known: tuple[str, ...]) -> list[str]:
     """Return the names of norms, all of them known."""
     names = [given] if isinstance(given, str) else list(given)

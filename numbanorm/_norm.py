@@ -68,7 +68,6 @@ def _running(
         running_mean = _checks.running("running_mean", running_mean, dtype, channels)
     if running_var is not None:
         running_var = _checks.running("running_var", running_var, dtype, channels)
-    _checks.apart(running_mean, running_var)
     return running_mean, running_var
 
 
@@ -104,7 +103,7 @@ def instance_forward(
             x, running_mean, running_var, weight, bias, False, momentum, eps, layout, out
         )
         shape = y.shape[0], mean.size
-        return y, np.broadcast_to(mean, shape), np.broadcast_to(var, shape)
+        return y, np.broadcast_to(mean, shape).copy(), np.broadcast_to(var, shape).copy()
     task = Task(x)
     channels = _checks.channels(task.x, layout)
     weight, bias = task.parameters(weight, bias, (channels,))

@@ -66,7 +66,7 @@ def _given(operation: str, array: Any, wide: Any) -> list[tuple[Any, ...]]:
     return [(*[array] * 6, wide, wide, True, True)]
 
 
-def _steps(norms: Iterable[str], dtypes: Iterable[np.dtype[Any]], c: bool) -> list[Step]:
+def _steps(norms: Iterable[str], dtypes: Iterable[np.dtype[Any]], jit: bool, c: bool) -> list[Step]:
     """Return what is to be compiled: its name, and what compiles it."""
     steps: dict[tuple[Any, ...], Step] = {(): ("threads", _threads.get_ready)}
     for dtype in dtypes:
@@ -74,6 +74,8 @@ def _steps(norms: Iterable[str], dtypes: Iterable[np.dtype[Any]], c: bool) -> li
             for operation, way in sorted(_routes(norm)):
                 steps[operation, way, dtype] = _operation(operation, way, dtype)
         steps[dtype,] = f"statistics, {dtype}", partial(_finish, dtype)
+        if jit:
+            steps |= _for_numba(dtype)
         if c:
             steps["c", dtype] = f"C functions, {dtype}", partial(_c, dtype)
     return list(steps.values())
@@ -106,6 +108,13 @@ def _finish(dtype: np.dtype[Any]) -> None:
         _compile(finishing.convert, wide, array)
 
 
+def _for_numba(dtype: np.dtype[Any]) -> dict[tuple[Any, ...], Step]:
+    from numbanorm.kernels import ahead
+
+    loaders: list[Any] = [ahead.Loader(operation, str(dtype)) for operation in ahead.OPERATIONS]
+    return {one: (f"for Numba: {one.operation}, {dtype}", one) for one in loaders}
+
+
 def _c(dtype: np.dtype[Any]) -> None:
     from numbanorm import cabi
 
@@ -123,6 +132,7 @@ def warmup(
     norms: Iterable[str] | None = None,
     dtypes: Iterable[DTypeLike] | None = None,
     *,
+    jit: bool = False,
     c: bool = False,
     progress: bool = False,
 ) -> None:
@@ -138,6 +148,8 @@ def warmup(
         Those wanted, all if not given. 'batch' includes the statistics of channels.
     dtypes : iterable of dtype_like, optional
         float32, float64 or both, which is what is meant if not given.
+    jit : bool
+        Whether to compile what `numbanorm.jit` offers to Numba code, too.
     c : bool
         Whether to compile the functions of `numbanorm.cabi` too, about a minute for each dtype.
     progress : bool
@@ -157,7 +169,7 @@ def warmup(
     """
     wanted = _checks.norms(NORMS if norms is None else norms, NORMS)
     kinds = [_checks.dtype(kind) for kind in (_checks.DTYPES if dtypes is None else dtypes)]
-    steps = _steps(wanted, kinds, c)
+    steps = _steps(wanted, kinds, jit, c)
     for done, (name, step) in enumerate(steps):
         if progress:
             _draw(done, len(steps), name)

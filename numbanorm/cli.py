@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warm = commands.add_parser("warmup", help="compile kernels ahead, for images and servers")
     warm.add_argument("--norms", nargs="+", metavar="NORM", help=", ".join(_warmup.NORMS))
     warm.add_argument("--dtypes", nargs="+", metavar="DTYPE", help="float32, float64")
+    warm.add_argument("--jit", action="store_true", help="numbanorm.jit's functions too")
     warm.add_argument("--c", action="store_true", help="numbanorm.cabi's functions too")
     capi = commands.add_parser("capi", help="build the C library, which needs no Python")
     capi.add_argument("--prefix", metavar="DIR", required=True, help="where include/ and lib/ go")
@@ -45,15 +46,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.command == "capi":
         return _capi(chosen.prefix)
     if chosen.command == "warmup":
-        return _warm(chosen.norms, chosen.dtypes, chosen.c)
+        return _warm(chosen.norms, chosen.dtypes, chosen.jit, chosen.c)
     from numbanorm import _demo
 
     return _demo.run(chosen.plot)
 
 
-def _warm(norms: list[str] | None, dtypes: list[str] | None, c: bool) -> int:
+def _warm(norms: list[str] | None, dtypes: list[str] | None, jit: bool, c: bool) -> int:
     try:
-        _warmup.warmup(norms, dtypes, c=c, progress=True)
+        _warmup.warmup(norms, dtypes, jit=jit, c=c, progress=True)
     except (TypeError, ValueError) as error:
         print(f"numbanorm warmup: {error}", file=sys.stderr)
         return 2

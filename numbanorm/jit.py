@@ -18,9 +18,9 @@ float32 or float64, apart from statistics, which are float64: anything else is r
 compiles the call. What is written may overlap no other argument but those said. None, or an empty
 array, stands for no weight, no bias, and for a gradient that is not wanted.
 
-Each call in your code compiles the loops of all views, for some 10 to 20 seconds.
-With ``@njit(cache=True)`` Numba keeps your function with all that it calls, and does not look
-whether these have changed since: after an update of numbanorm, touch your file.
+An operation is compiled for x's dtype when code that calls it first is, for some 10 seconds; from
+then on numbanorm's cache has it for all of them (`numbanorm.warmup` does it ahead). A function with
+``@njit(cache=True)`` is loaded with the operations of the numbanorm that is there then.
 
 Examples
 --------
@@ -52,7 +52,7 @@ from numbanorm._plan import (
     workers_for,
 )
 from numbanorm._status import Status
-from numbanorm.kernels import launch, routes
+from numbanorm.kernels import ahead, launch
 from numbanorm.kernels.finishing import move_running
 from numbanorm.kernels.options import inlined, leaf
 from numbanorm.kernels.user_arrays import (
@@ -125,7 +125,7 @@ def moments(x, mean, var, view, threads=1):
         fill(args[1], mean.size, math.nan)
         fill(args[2], var.size, math.nan)
         return OK
-    return routes.moments(view, args, workers_for(x.size, threads))
+    return ahead.call_moments(view, args, workers_for(x.size, threads))
 
 
 @leaf
@@ -153,7 +153,7 @@ def affine(y, x, weight, bias, mean, var, eps, view, threads=1):
     parameters = read_if_any(weight, x), read_if_any(bias, x)
     found = read(mean, 0.0), read(var, 0.0)
     args = written(y, x), read(x, x), *parameters, *found, eps, False
-    return routes.affine(view, args, workers_for(x.size, threads))
+    return ahead.call_affine(view, args, workers_for(x.size, threads))
 
 
 @leaf
@@ -189,7 +189,7 @@ def normalize(y, x, weight, bias, mean, var, eps, view, threads=1, centred=True)
         fill(args[4], mean.size, math.nan)
         fill(args[5], var.size, math.nan)
         return OK
-    return routes.normalize(view, args, workers_for(x.size, threads))
+    return ahead.call_normalize(view, args, workers_for(x.size, threads))
 
 
 @leaf
@@ -231,7 +231,7 @@ def backward(
         return OK
     given = read(dy, x), read(x, x), read_if_any(weight, x), read(mean, 0.0), read(rstd, 0.0)
     args = written(dx, x), *gradients, *given, training, centred
-    return routes.backward(view, args, workers_for(x.size, threads))
+    return ahead.call_backward(view, args, workers_for(x.size, threads))
 
 
 @leaf

@@ -131,7 +131,7 @@ def error_bound(y, x_hat, weight, bias, layout, dtype):
     w = 1 if weight is None else np.abs(weight.astype(y.dtype)).reshape(shape)
     b = 0 if bias is None else np.abs(bias.astype(y.dtype)).reshape(shape)
     allowed = 4 * EPS[dtype] * (w * (np.abs(x_hat) + 1 / 64) + b)
-    return allowed + np.finfo(dtype).smallest_subnormal / 2
+    return allowed + y.dtype.type(np.finfo(dtype).smallest_subnormal) / 2
 
 
 def relative_error(got, wanted):

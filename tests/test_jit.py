@@ -1,13 +1,11 @@
 """The operations called from a user's own compiled code, serial, parallel and from the cache."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numba
 import numpy as np
 import pytest
+from processes import run
 
 import numbanorm as nbn
 from numbanorm import jit
@@ -39,17 +37,26 @@ if __name__ == "__main__":
 
 
 def test_prange_and_the_cache(tmp_path: Path) -> None:
+    """A second process loads the user's code, which must then find ours."""
     program, result = tmp_path / "program.py", tmp_path / "y.npy"
     program.write_text(PROGRAM)
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     x = np.random.default_rng(1).standard_normal((64, 100)).astype(np.float32)
     for hits in ("0", "1"):
-        command = [sys.executable, str(program), str(result)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.split() == [hits]
+        assert run(program, result, options=("-W", "ignore")).split() == [hits]
         np.testing.assert_array_equal(np.load(result), nbn.layer_norm(x, 100))
         result.unlink()
+
+
+def test_the_code_of_a_caller_is_small(tmp_path: Path) -> None:
+    """Operations are compiled once and called by name, not into each function for 30 s."""
+    program, result = tmp_path / "program.py", tmp_path / "y.npy"
+    program.write_text(PROGRAM)
+    cache = tmp_path / "cache"
+    run(program, result, options=("-W", "ignore"), environment={"NUMBA_CACHE_DIR": str(cache)})
+    kept = {path.name: path.stat().st_size for path in cache.rglob("*.nbc")}
+    (own,) = (size for name, size in kept.items() if name.startswith("program.each"))
+    (ours,) = (size for name, size in kept.items() if name.startswith("jit.normalize"))
+    assert own < ours / 4
 
 
 @numba.njit

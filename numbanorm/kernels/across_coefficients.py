@@ -70,9 +70,10 @@ def fill_vector(coefs, room, mean, var, eps, weight, bias, line):
     size, low = slopes * slopes, splat_wide(2.0**-180, coefs)
     high, lowest = splat_wide(2.0**180, coefs), splat_wide(2.0**-60, coefs)
     ordinary = all_above(rstd, lowest) and all_above(splat_wide(2.0**60, coefs), rstd)
+    centre = load_sum(mean, coefs)
+    ordinary = ordinary and all_above(splat_wide(2.0**250, coefs), centre * centre)
     if not (ordinary and all_above(size, low) and all_above(high, size)):
         return False
-    centre = load_sum(mean, coefs)
     near = narrow(centre, coefs)
     store(coefs, narrow(one, coefs))
     store(at(coefs, room), narrow(zero - widen(near), coefs))

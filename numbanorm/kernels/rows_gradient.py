@@ -12,7 +12,7 @@ from numbanorm.kernels.along_gradient import centre
 from numbanorm.kernels.options import inlined, leaf
 from numbanorm.kernels.pointers import at, elements_to_line, get, is_null, put, rounded
 from numbanorm.kernels.rows import at_if, load_lanes_or, load_or
-from numbanorm.kernels.statistics import exact_scale, gradient_coefficients, mean_error
+from numbanorm.kernels.statistics import gradient_coefficients, gradient_scale, mean_error
 from numbanorm.kernels.vec import (
     fma,
     keep_first,
@@ -76,7 +76,7 @@ def row_table(table, n, mean, rstd, centred, sums, like):
     found = gradient_coefficients(mean, rstd, error, s0, s1, float(n), True, like)
     for i in range(5):
         put(table, i, float(found[i]))
-    put(table, 5, rstd / exact_scale(rstd, rstd))
+    put(table, 5, rstd / gradient_scale(mean + error, rstd))
     put(table, 6, rstd)
 
 

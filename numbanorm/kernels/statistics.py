@@ -67,15 +67,20 @@ def or_else(p, i, default):
 
 
 @inlined
-def exact_scale(rstd, slope):
+def exact_scale(mean, rstd, slope):
     """Return a power of two that brings (x - mean) * scale into range; nearly always 1.
 
     A product with it is exact. It is another than 1 where the deviation or the slope is so large or
-    small that float32 could not hold the reciprocal, or the difference of two values.
+    small that float32 could not hold the reciprocal, or the difference of two values; and never so
+    large that the mean would leave the range, as that of a constant does if eps is tiny.
     """
-    if 2.0**-60 <= abs(rstd) <= 2.0**60 and 2.0**-90 <= abs(slope) <= 2.0**90:
+    ordinary = slope == 0.0 or 2.0**-90 <= abs(slope) <= 2.0**120
+    if ordinary and 2.0**-60 <= abs(rstd) <= 2.0**120 and abs(mean) <= 2.0**125:
         return 1.0
-    return min(max(magnitude(rstd), 2.0**-126), 2.0**126)
+    scale = min(max(magnitude(rstd), 2.0**-126), 2.0**126)
+    if abs(mean) * scale > 2.0**100:
+        scale = 2.0**100 / magnitude(mean)
+    return scale
 
 
 @inlined
@@ -97,11 +102,22 @@ def coefficients(mean, rstd, weight, bias, like):
     ``y = fma(fma(x, scale, offset) - rest, slope, bias)`` is (x - mean) * rstd * weight + bias.
     """
     slope = rstd * weight
-    scale = exact_scale(rstd, slope)
+    scale = exact_scale(mean, rstd, slope)
     offset, rest = centring(mean, scale, like)
     if scale != 1.0:
         slope = rstd / scale * weight
+    slope = held(slope, weight, like)
     return rounded(like, scale), offset, rest, rounded(like, slope), rounded(like, bias)
+
+
+@inlined
+def held(slope, weight, like):
+    """Return a slope, or, where x's type can't hold it, the largest that it can.
+
+    It is only constants, whose x - mean is 0, that have such slopes and are to be finite.
+    """
+    most = (2.0 - 2.0**-23) * 2.0**127 if rounded(like, 0.1) != 0.1 else 1.7976931348623157e308
+    return math.copysign(most, slope) if abs(slope) > most and abs(weight) < math.inf else slope
 
 
 @inlined
@@ -118,6 +134,12 @@ def mean_error(sum_centred, count, mean, like):
 
 
 @inlined
+def gradient_scale(mean, rstd):
+    """Return like `exact_scale`, for factors that hold the square of rstd."""
+    return exact_scale(mean, rstd, rstd * rstd)
+
+
+@inlined
 def gradient_coefficients(mean, rstd, error, weighted0, weighted1, count, training, like):
     """Return (scale, offset, rest, factor, constant) of x's type, for the input's gradient.
 
@@ -126,7 +148,7 @@ def gradient_coefficients(mean, rstd, error, weighted0, weighted1, count, traini
     ``rstd * (w*dy - weighted0/count - x_hat*weighted1/count)``: Ioffe and Szegedy, "Batch
     Normalization", 2015, section 3, in closed form.
     """
-    scale = exact_scale(rstd, rstd)
+    scale = gradient_scale(mean + error, rstd)
     offset, rest = centring(mean + error, scale, like)
     unscaled = rstd / scale
     factor = -rstd * unscaled * weighted1 / count if training else 0.0

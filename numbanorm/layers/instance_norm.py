@@ -83,12 +83,7 @@ class InstanceNorm(ChannelNorm):
             self.layout,
             out=None,
         )
-        self._saved = (
-            x,
-            mean if by_input else mean.copy(),
-            var if by_input else var.copy(),
-            by_input,
-        )
+        self._saved = x, mean, var, by_input
         return y[0] if single else y
 
     def _backward(

@@ -1,0 +1,117 @@
+"""The operations as users' compiled code calls them: compiled ahead, once, and found by name.
+
+Compiled into each caller, an operation would take 10 to 30 s of every user's compile. As it is, the
+code of a caller has the operation's name, and what Numba keeps of it knows whom to ask for the
+operation when it is loaded, in whatever process and of whatever version of numbanorm. So neither
+the names here nor their arguments may change: another signature is another name.
+"""
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from numbanorm.kernels import bundles, routes
+from numbanorm.kernels.pointers import I64
+
+_POINTERS = {"float32": types.CPointer(types.float32), "float64": types.CPointer(types.float64)}
+
+
+def moments(batch, outer, group, width, run, x, mean, var, workers):  # type: ignore[no-untyped-def]
+    """See `routes.moments`."""
+    return routes.moments((batch, outer, group, width, run), (x, mean, var), workers)
+
+
+def affine(batch, outer, group, width, run, y, x, weight, bias, mean, var, eps, backwards, workers):  # type: ignore[no-untyped-def]
+    """See `routes.affine`."""
+    view, args = (batch, outer, group, width, run), (y, x, weight, bias, mean, var, eps)
+    return routes.affine(view, (*args, backwards != 0), workers)
+
+
+def normalize(
+    batch, outer, group, width, run, y, x, weight, bias, mean, var, eps, centred, workers
+):  # type: ignore[no-untyped-def]
+    """See `routes.normalize`."""
+    view, args = (batch, outer, group, width, run), (y, x, weight, bias, mean, var, eps)
+    return routes.normalize(view, (*args, centred != 0), workers)
+
+
+def backward(
+    batch, outer, group, width, run,
+    dx, dweight, dbias, dy, x, weight, mean, rstd, training, centred, workers,
+):  # type: ignore[no-untyped-def]  # fmt: skip
+    """See `routes.backward`."""
+    view, args = (batch, outer, group, width, run), (dx, dweight, dbias, dy, x, weight, mean, rstd)
+    return routes.backward(view, (*args, training != 0, centred != 0), workers)
+
+
+# Each operation and its arguments between view and workers: pointers to x's type, statistics,
+# numbers and flags.
+OPERATIONS: dict[str, tuple[Any, str]] = {
+    "moments": (moments, "xss"),
+    "affine": (affine, "xxxxssnf"),
+    "normalize": (normalize, "xxxxssnf"),
+    "backward": (backward, "xxxxxxssff"),
+}
+
+
+class Loader(NamedTuple):
+    """What finds an operation, when the code that calls it is compiled or loaded."""
+
+    operation: str
+    kind: str
+
+    @property
+    def symbol(self) -> str:
+        """The name by which compiled code knows it."""
+        return f"nbn_jit_{self.operation}_{self.kind}"
+
+    def __call__(self) -> None:
+        """Compile it, or load it from the cache, unless that has been done."""
+        _load(self)
+
+
+@cache
+def _load(loader: Loader) -> None:
+    function, letters = OPERATIONS[loader.operation]
+    pointers = {"x": _POINTERS[loader.kind], "s": _POINTERS["float64"]}
+    kinds: dict[str, Any] = {"n": types.float64, "f": types.int64, **pointers}
+    signature = types.int64(*[types.int64] * 5, *[kinds[one] for one in letters], types.int64)
+    entries: bundles.Entries = {loader.symbol: (function, signature)}
+    name = f"jit.{loader.operation}.{loader.kind}"
+    found = bundles.addresses(name, lambda: entries, [loader.symbol])
+    llvm.add_symbol(loader.symbol, found[loader.symbol])
+
+
+def _call(operation: str) -> Any:
+    """Return an intrinsic ``(view, args, workers)`` that calls an operation."""
+    _, letters = OPERATIONS[operation]
+    wanted = [{"n": types.float64, "f": types.int64}.get(one) for one in letters]
+
+    def typed(_: Any, view: Any, args: Any, workers: Any) -> Any:
+        loader = Loader(operation, str(args[0].dtype))
+
+        def codegen(context: Any, builder: Any, sig: Any, given: Any) -> Any:
+            loader()
+            context.active_code_library._reload_init.add(loader)
+            view, args, workers = given
+            values = cgutils.unpack_tuple(builder, args)
+            for i, kind in enumerate(wanted):
+                if kind is not None:
+                    values[i] = context.cast(builder, values[i], sig.args[1][i], kind)
+            values = [*cgutils.unpack_tuple(builder, view), *values]
+            values.append(context.cast(builder, workers, sig.args[2], types.int64))
+            kind = ir.FunctionType(I64, [value.type for value in values])
+            function = cgutils.get_or_insert_function(builder.module, kind, loader.symbol)
+            return builder.call(function, values)
+
+        return types.int64(view, args, workers), codegen
+
+    typed.__name__ = operation
+    return intrinsic(typed)
+
+
+call_moments, call_affine, call_normalize, call_backward = map(_call, OPERATIONS)

@@ -1,0 +1,133 @@
+"""Compiling ahead: nothing is left to compile, for whatever is called later."""
+
+import itertools
+
+import numpy as np
+import pytest
+from processes import run
+
+import numbanorm as nbn
+from numbanorm import _plan, _warmup, cli
+
+# After a warm-up a compiler that is called at all ends the program.
+PROGRAM = """
+import sys
+import numpy as np
+import numbanorm as nbn
+
+norm = sys.argv[1]
+nbn.warmup([norm], ["float32"])
+
+from numba.core import compiler
+def compile_extra(*args, **keywords):
+    raise AssertionError(f"{args[2]} is compiled")
+compiler.compile_extra = compile_extra
+
+SHAPES = [(2, 3), (70, 30), (1, 8, 40), (8, 4, 50, 50), (64, 2048, 1, 1), (3, 2, 400, 400)]
+SHAPES += [(128, 64, 28, 28)]
+for threads in (1, 2, 7):
+    nbn.set_num_threads(threads)
+    for shape in SHAPES:
+        x = np.ones(shape, np.float32)
+        for layout in ("NCHW", "NHWC"):
+            channels = x.shape[1 if layout == "NCHW" else -1]
+            ones = np.ones(channels, np.float32)
+            keywords = dict(weight=ones, bias=ones, return_stats=True)
+            if norm in ("layer", "rms"):
+                forward = getattr(nbn, f"{norm}_norm")
+                rest = dict(return_stats=True)
+                _, *stats = forward(x, shape[-1], **rest)
+                backward = getattr(nbn, f"{norm}_norm_backward")
+                backward(x, x, *stats, shape[-1])
+                layer = getattr(nbn, "LayerNorm" if norm == "layer" else "RMSNorm")(shape[-1])
+                layer(x)
+                layer.backward(x)
+                continue
+            keywords["layout"] = layout
+            if norm == "group":
+                _, *stats = nbn.group_norm(x, channels // 2 or 1, **keywords)
+                nbn.group_norm_backward(x, x, *stats, channels // 2 or 1, layout=layout)
+                continue
+            for training in (True, False):
+                if norm == "instance" and x.ndim == 2:
+                    continue
+                forward = getattr(nbn, f"{norm}_norm")
+                try:
+                    _, *stats = forward(x, ones.copy(), ones.copy(), ones, ones, training,
+                                        layout=layout, return_stats=True)
+                except ValueError as error:
+                    assert "more than 1 value" in str(error)
+                    continue
+                backward = getattr(nbn, f"{norm}_norm_backward")
+                backward(x, x, *stats, ones, training, layout=layout)
+            if norm == "batch":
+                mean, var = nbn.channel_mean_var(x, layout=layout)
+                nbn.channel_normalize(x, mean, var + 1, layout=layout)
+if norm == "batch":
+    layer = nbn.BatchNorm2d(4)
+    x = np.ones((8, 4, 50, 50), np.float32)
+    for mode in (True, False):
+        layer.train(mode)(x)
+        layer.backward(x)
+"""
+
+
+@pytest.mark.parametrize("norm", _warmup.NORMS)
+def test_nothing_is_left_to_compile(norm):
+    run(PROGRAM, norm, timeout=300)
+
+
+def test_the_c_functions_and_those_for_numba():
+    """They are what `numbanorm.cabi` and `numbanorm.jit` compile when they are first asked."""
+    names = [name for name, _ in _warmup._steps(["rms"], [np.dtype(np.float32)], True, True)]
+    assert names[0] == "threads"
+    assert {"C functions, float32", "for Numba: backward, float32"} < set(names)
+
+
+def test_every_way_is_found():
+    """The views that are tried must show all that larger grids show."""
+    sizes = (1, 2, 3, 7, 9, 64, 500), (1, 2, 3, 16, 65, 1000), (1, 2, 7, 49, 200, 4000)
+    for norm in _warmup.NORMS:
+        found = _warmup._routes(norm)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_warmup, "_SIZES", sizes)
+            patch.setattr(_warmup, "_GROUPS", (1, 2, 4, 5, 16, 50))
+            assert _warmup._routes(norm) <= found, norm
+    assert all(
+        any((operation, way) in _warmup._routes(norm) for norm in _warmup.NORMS)
+        for operation, way in itertools.product(
+            ("normalize", "affine", "backward"), (_plan.ALONG, _plan.ACROSS, _plan.ROWS)
+        )
+    )
+
+
+def test_a_bar_is_drawn(capsys):
+    nbn.warmup(["rms"], ["float32"], progress=True)
+    err = capsys.readouterr().err.splitlines()
+    assert err[0].endswith("threads") and err[-1].endswith("done")
+    assert err[-1].startswith("[########################]")
+
+
+def test_the_command(capsys):
+    assert cli.main(["warmup", "--norms", "rms", "--dtypes", "float32"]) == 0
+    out = capsys.readouterr()
+    assert "kernels are ready" in out.out and "float32" in out.err
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--norms", "weight"], "norms must be of 'batch', .*, got 'weight'"),
+        (["--dtypes", "float16"], "dtype must be float32 or float64, got float16"),
+        (["--dtypes", "no type"], "dtype must be float32 or float64, got no type"),
+    ],
+)
+def test_what_is_not_known(capsys, arguments, message):
+    assert cli.main(["warmup", *arguments]) == 2
+    import re
+
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_one_name_is_a_list_of_one():
+    nbn.warmup("rms", ["float32"])
