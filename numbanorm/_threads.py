@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import logging
 import os
 import sys
 import threading
@@ -86,6 +88,8 @@ def get_ready() -> None:
             from numbanorm.kernels import crew
 
             _crew = crew.ready()
+            # Their code and memory go when the interpreter ends.
+            atexit.register(_crew.stop)
 
 
 def run(operation: Any, view: tuple[int, ...], args: tuple[Any, ...], workers: int) -> None:
@@ -115,7 +119,9 @@ def _after_fork() -> None:
     _forking.close()
 
 
-if hasattr(os, "register_at_fork"):
+# Logging's lock is one that a compiler wants: who forks must wait for the compiler before taking
+# it. What is registered last is called first, so logging must have been imported by now.
+if hasattr(os, "register_at_fork") and logging:
     os.register_at_fork(
         before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
     )

@@ -124,6 +124,7 @@ class Suite:
     def test_parameters_may_be_missing(self, case, which):
         check(self.table, case, *inputs(self.table, case, which=which))
 
+    @pytest.mark.peers
     @pytest.mark.parametrize("dtype", cases.DTYPES)
     @pytest.mark.parametrize("which", ["both", "weight", "bias", "neither"])
     def test_agrees_with_pytorch(self, case, dtype, which):

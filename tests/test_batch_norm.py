@@ -229,6 +229,7 @@ def test_any_strides(layout):
         check_forward(x, weight, bias, layout, True, out=out)
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("layout", cases.LAYOUTS)
 @pytest.mark.parametrize("dtype", cases.DTYPES)
 @pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])

@@ -207,6 +207,7 @@ def test_running_update_is_silent_and_kept_to_its_channel():
     assert mean[2] == np.float32(0.125)
 
 
+@pytest.mark.peers
 def test_running_arrays_of_torch():
     torch = pytest.importorskip("torch")
     x = draw((4, 3, 5))

@@ -11,6 +11,7 @@ import numbanorm as nbn
 class TestInstanceNorm(norm_suite.ChannelSuite):
     norm = "instance"
 
+    @pytest.mark.peers
     @pytest.mark.parametrize("layout", cases.LAYOUTS)
     @pytest.mark.parametrize("momentum", [0.0, 0.3, 1.0])
     def test_running_statistics_are_torchs(self, layout, momentum):

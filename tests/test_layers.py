@@ -47,6 +47,7 @@ def check_state(ours, theirs):
         np.testing.assert_allclose(state[name], value.numpy(), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("kind", KINDS)
 class TestLikeTorch:
@@ -92,6 +93,7 @@ class TestLikeTorch:
         assert all((g == 0).all() for g in ours.gradients().values())
 
 
+@pytest.mark.peers
 def test_untracked_in_training_uses_running_arrays_in_inference():
     # As in torch, where switching the attribute off later leaves the arrays to inference.
     ours, theirs, torch = pair("1d", {})

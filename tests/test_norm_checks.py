@@ -108,6 +108,7 @@ def test_partial_overlap_is_refused(name):
     assert not memory.any()
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("name", GOOD)
 def test_what_asarray_takes_is_taken(name):
     torch = pytest.importorskip("torch")

@@ -44,6 +44,7 @@ def pair(name, arguments, options):
     return ours, theirs, torch
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize(("name", "arguments", "options", "shape"), CASES)
 class TestLikeTorch:
     def test_repr(self, name, arguments, options, shape):

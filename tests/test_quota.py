@@ -1,6 +1,10 @@
 """A limit of processors, as Linux tells it in files: control groups of both versions."""
 
+import os
+from pathlib import Path
+
 import pytest
+from processes import run
 
 import numbanorm as nbn
 from numbanorm import _quota, _threads
@@ -74,3 +78,39 @@ def test_threads_obey(limited, monkeypatch):
     assert nbn.get_num_threads() == 3
     monkeypatch.setenv("NUMBA_NUM_THREADS", "64")
     assert nbn.get_num_threads() == 64
+
+
+LIMITED = """
+import sys, os
+with open(sys.argv[1] + "/cgroup.procs", "w") as file:
+    file.write(str(os.getpid()))
+import numbanorm as nbn
+print(nbn.get_num_threads())
+"""
+
+
+@pytest.fixture
+def group():
+    """A control group of this machine's, for processes that may use one processor."""
+    folder = Path("/sys/fs/cgroup/cpu" if os.path.isdir("/sys/fs/cgroup/cpu") else "/sys/fs/cgroup")
+    folder /= f"numbanorm-{os.getpid()}"
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this machine lets us make no control group")
+    try:
+        try:
+            if folder.parent.name == "cpu":
+                (folder / "cpu.cfs_quota_us").write_text("100000")
+            else:
+                (folder / "cpu.max").write_text("100000 100000")
+        except OSError:
+            pytest.skip("this machine's control groups have no quota")
+        yield folder
+    finally:
+        folder.rmdir()
+
+
+def test_a_real_quota(group):
+    environment = {"NUMBA_NUM_THREADS": None}
+    assert run(LIMITED, group, environment=environment).strip() == "1"

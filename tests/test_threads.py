@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import signal
 import sys
 import time
 
@@ -206,6 +207,33 @@ def test_idle_threads_sleep():
     run(REST, environment={"OPENBLAS_NUM_THREADS": "1"})
 
 
+LAST = (
+    """
+import atexit, os
+
+def later():
+    # Registered before our own, so called after it: the caller does all work alone.
+    check(1)
+    threads = len(os.listdir("/proc/self/task"))
+    print(failed, threads)
+
+atexit.register(later)
+"""
+    + BEGIN
+    + """
+nbn.set_num_threads(4)
+check(1)
+"""
+)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_threads_end_before_the_interpreter():
+    """Their code and their memory go with it, while they may still be looking for work."""
+    for _ in range(3):
+        assert run(LAST, environment={"OPENBLAS_NUM_THREADS": "1"}) == "[] 1\n"
+
+
 REFUSED = (
     BEGIN
     + """
@@ -278,21 +306,23 @@ def test_processors_that_the_process_may_run_on():
     run(AFFINE, environment={"NUMBA_NUM_THREADS": None})
 
 
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no such timer")
 def test_a_signal_interrupts_a_caller_soon():
     """Python's handlers run between kernels, never inside one: what is done is whole."""
-    import signal
-    import threading
-
     x = np.random.default_rng(0).normal(3, 2, (16, 32, 28, 28)).astype(np.float32)
     layer = nbn.BatchNorm2d(32)
     y = layer(x)
-    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    deadline = time.monotonic() + 60
-    with pytest.raises(KeyboardInterrupt):
-        while time.monotonic() < deadline:
-            y = layer(x)
-    timer.join()
+    # SIGINT itself is ignored where the tests run in the background.
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline:
+                y = layer(x)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
     assert y.shape == x.shape
     other = nbn.BatchNorm2d(32)
     for _ in range(int(layer.num_batches_tracked)):
