@@ -33,30 +33,25 @@ if __name__ == "__main__":
     assert not status.any()
     np.save(sys.argv[1], y)
     print(sum(each.stats.cache_hits.values()))
+    print(each.stats.cache_path)
 """
 
 
 def test_prange_and_the_cache(tmp_path: Path) -> None:
-    """A second process loads the user's code, which must then find ours."""
+    """A second process loads the user's code, which must then find ours.
+
+    Ours, an operation of 550 kB that compiles for 20 s, is not in the user's code, but called by it.
+    """
     program, result = tmp_path / "program.py", tmp_path / "y.npy"
     program.write_text(PROGRAM)
     x = np.random.default_rng(1).standard_normal((64, 100)).astype(np.float32)
-    for hits in ("0", "1"):
-        assert run(program, result, options=("-W", "ignore")).split() == [hits]
+    for wanted in ("0", "1"):
+        hits, folder = run(program, result, options=("-W", "ignore")).splitlines()
+        assert hits == wanted
+        (code,) = Path(folder).glob("program.each*.nbc")
+        assert code.stat().st_size < 150_000
         np.testing.assert_array_equal(np.load(result), nbn.layer_norm(x, 100))
         result.unlink()
-
-
-def test_the_code_of_a_caller_is_small(tmp_path: Path) -> None:
-    """Operations are compiled once and called by name, not into each function for 30 s."""
-    program, result = tmp_path / "program.py", tmp_path / "y.npy"
-    program.write_text(PROGRAM)
-    cache = tmp_path / "cache"
-    run(program, result, options=("-W", "ignore"), environment={"NUMBA_CACHE_DIR": str(cache)})
-    kept = {path.name: path.stat().st_size for path in cache.rglob("*.nbc")}
-    (own,) = (size for name, size in kept.items() if name.startswith("program.each"))
-    (ours,) = (size for name, size in kept.items() if name.startswith("jit.normalize"))
-    assert own < ours / 4
 
 
 @numba.njit
