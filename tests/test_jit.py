@@ -40,7 +40,7 @@ if __name__ == "__main__":
 def test_prange_and_the_cache(tmp_path: Path) -> None:
     """A second process loads the user's code, which must then find ours.
 
-    Ours, an operation of 550 kB that compiles for 20 s, is not in the user's code, but called by it.
+    Ours, an operation of 550 kB that compiles for 20 s, is not in the user's code but called by it.
     """
     program, result = tmp_path / "program.py", tmp_path / "y.npy"
     program.write_text(PROGRAM)
