@@ -20,7 +20,8 @@ array, stands for no weight, no bias, and for a gradient that is not wanted.
 
 An operation is compiled for x's dtype when code that calls it first is, for some 10 seconds; from
 then on numbanorm's cache has it for all of them (`numbanorm.warmup` does it ahead). A function with
-``@njit(cache=True)`` is loaded with the operations of the numbanorm that is there then.
+``@njit(cache=True)`` is loaded with the operations of the numbanorm that is there then; a callback,
+``@cfunc(cache=True)``, loads them at its first call, for which it takes the GIL.
 
 Examples
 --------

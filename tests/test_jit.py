@@ -29,6 +29,9 @@ def each(x, eps):
 
 if __name__ == "__main__":
     x = np.random.default_rng(1).standard_normal((64, 100)).astype(np.float32)
+    # What can't be is a status: an exception in a prange would leave results half written.
+    status, y = each(x, -1.0)
+    assert (status == jit.EPS).all()
     status, y = each(x, 1e-5)
     assert not status.any()
     np.save(sys.argv[1], y)
@@ -52,6 +55,37 @@ def test_prange_and_the_cache(tmp_path: Path) -> None:
         assert code.stat().st_size < 150_000
         np.testing.assert_array_equal(np.load(result), nbn.layer_norm(x, 100))
         result.unlink()
+
+
+CALLBACK = """
+import ctypes
+import numba
+import numpy as np
+from numba import types
+from numbanorm import jit
+
+rows = types.void(types.CPointer(types.float32), types.int64, types.int64)
+
+@numba.cfunc(rows, cache=True)
+def normalize(p, count, size):
+    x = numba.carray(p, (count, size))
+    mean, var = np.empty(count), np.empty(count)
+    jit.normalize(x, x, None, None, mean, var, 0.0, jit.row_view(count, size), 2)
+
+x = np.tile(np.array([1, 3], np.float32), (1000, 300))
+call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(normalize.address)
+call(x.ctypes.data, *x.shape)
+assert (x == np.tile([-1, 1], (1000, 300))).all()
+print(normalize.cache_hits)
+"""
+
+
+def test_a_callback_from_the_cache(tmp_path: Path) -> None:
+    """One that has parallel code of Numba's in it ends the process when loaded."""
+    program = tmp_path / "program.py"
+    program.write_text(CALLBACK)
+    for hits in ("0", "1"):
+        assert run(program, options=("-W", "ignore")).split() == [hits]
 
 
 @numba.njit

@@ -1,11 +1,13 @@
 """The operations as users' compiled code calls them: compiled ahead, once, and found by name.
 
 Compiled into each caller, an operation would take 10 to 30 s of every user's compile. As it is, the
-code of a caller has the operation's name, and what Numba keeps of it knows whom to ask for the
-operation when it is loaded, in whatever process and of whatever version of numbanorm. So neither
-the names here nor their arguments may change: another signature is another name.
+code of a caller has the name of a pointer to the operation, and what Numba keeps of it knows whom
+to ask for the operation when it is loaded, in whatever process and of whatever version of
+numbanorm. (Callbacks, for which Numba does not keep that, ask at their first call.) So neither the
+names here nor their arguments may change: another signature is another name.
 """
 
+import ctypes
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -14,8 +16,9 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from numbanorm._status import MEMORY
 from numbanorm.kernels import bundles, routes
-from numbanorm.kernels.pointers import I64
+from numbanorm.kernels.pointers import BYTES, I64
 
 _POINTERS = {"float32": types.CPointer(types.float32), "float64": types.CPointer(types.float64)}
 
@@ -66,12 +69,30 @@ class Loader(NamedTuple):
 
     @property
     def symbol(self) -> str:
-        """The name by which compiled code knows it."""
+        """The name by which compiled code knows the pointer to it."""
         return f"nbn_jit_{self.operation}_{self.kind}"
 
     def __call__(self) -> None:
         """Compile it, or load it from the cache, unless that has been done."""
         _load(self)
+
+
+_LOADERS = [Loader(operation, kind) for operation in OPERATIONS for kind in _POINTERS]
+
+# Pointers to operations, null until they are loaded; the last one is to what loads them.
+_slots = (ctypes.c_void_p * (len(_LOADERS) + 1))()
+_RESOLVER = "nbn_jit_resolve"
+
+for _i, _name in enumerate([*(loader.symbol for loader in _LOADERS), _RESOLVER]):
+    llvm.add_symbol(_name, ctypes.addressof(_slots) + _i * ctypes.sizeof(ctypes.c_void_p))
+
+
+@ctypes.CFUNCTYPE(None, ctypes.c_int64)
+def _resolve(number: int) -> None:
+    _LOADERS[number]()
+
+
+_slots[len(_LOADERS)] = ctypes.cast(_resolve, ctypes.c_void_p).value
 
 
 @cache
@@ -80,10 +101,33 @@ def _load(loader: Loader) -> None:
     pointers = {"x": _POINTERS[loader.kind], "s": _POINTERS["float64"]}
     kinds: dict[str, Any] = {"n": types.float64, "f": types.int64, **pointers}
     signature = types.int64(*[types.int64] * 5, *[kinds[one] for one in letters], types.int64)
-    entries: bundles.Entries = {loader.symbol: (function, signature)}
+    # Another name than the pointer's: the linker would take the one for the other.
+    own = f"{loader.symbol}_code"
+    entries: bundles.Entries = {own: (function, signature)}
     name = f"jit.{loader.operation}.{loader.kind}"
-    found = bundles.addresses(name, lambda: entries, [loader.symbol])
-    llvm.add_symbol(loader.symbol, found[loader.symbol])
+    _slots[_LOADERS.index(loader)] = bundles.addresses(name, lambda: entries, [own])[own]
+
+
+def _pointer(builder: Any, name: str) -> Any:
+    """Return what stands in a slot."""
+    module = builder.module
+    found = module.globals.get(name)
+    return builder.load(ir.GlobalVariable(module, BYTES, name) if found is None else found)
+
+
+def _called(builder: Any, loader: Loader, values: list[Any]) -> Any:
+    """Generate the call of an operation, which is loaded first if it has not been."""
+    result = cgutils.alloca_once_value(builder, I64(MEMORY))
+    with builder.if_then(cgutils.is_null(builder, _pointer(builder, loader.symbol)), likely=False):
+        kind = ir.FunctionType(ir.VoidType(), [I64]).as_pointer()
+        resolver = builder.bitcast(_pointer(builder, _RESOLVER), kind)
+        builder.call(resolver, [I64(_LOADERS.index(loader))])
+    # Where it could not be loaded, Python has said why.
+    address = _pointer(builder, loader.symbol)
+    with builder.if_then(cgutils.is_not_null(builder, address)):
+        kind = ir.FunctionType(I64, [value.type for value in values]).as_pointer()
+        builder.store(builder.call(builder.bitcast(address, kind), values), result)
+    return builder.load(result)
 
 
 def _call(operation: str) -> Any:
@@ -104,9 +148,7 @@ def _call(operation: str) -> Any:
                     values[i] = context.cast(builder, values[i], sig.args[1][i], kind)
             values = [*cgutils.unpack_tuple(builder, view), *values]
             values.append(context.cast(builder, workers, sig.args[2], types.int64))
-            kind = ir.FunctionType(I64, [value.type for value in values])
-            function = cgutils.get_or_insert_function(builder.module, kind, loader.symbol)
-            return builder.call(function, values)
+            return _called(builder, loader, values)
 
         return types.int64(view, args, workers), codegen
 
