@@ -202,6 +202,9 @@ def stop():  # type: ignore[no-untyped-def]
     """End all threads, after the region that is open; none can be opened until `resume`."""
     shared = pool()
     while exchange(at(shared, HELD), 1) == 1:
+        if seen(at(shared, STOP)) > 0:
+            # They have ended, as they do before the interpreter.
+            return
         pause()
     exchange(at(shared, STOP), 1)
     made = seen(at(shared, MADE))
