@@ -236,11 +236,12 @@ def test_backward(name, bits):
         with flushed(bits):
             _, mean, rstd = norm.forward(x, case, weight=weight, eps=eps, return_stats=True)
             found = norm.backward(dy, x, mean, rstd, case, weight)
-        # As in `cases.gradient_error`: dx of a few values is what is left of terms that cancel.
+        # Where all is subnormal, dx is a sum of terms that are rounded to 1.4e-45 each. And as in
+        # `cases.gradient_error`: dx of a few values is what is left of terms that cancel.
         terms = np.abs(rstd.astype(np.float64)).max() * np.abs(weight).max() * np.abs(dy).max()
         largest = np.abs(wanted[0]).max()
         largest = max(largest, terms / 16) if rows.shape[1] < 8 else largest
-        assert np.abs(found[0] - wanted[0]).max() <= 1e-5 * largest + 2 * TINY
+        assert np.abs(found[0] - wanted[0]).max() <= 1e-5 * largest + 8 * TINY
         # As do sums of a few terms, in each of which float32 rounded rstd.
         rounding = 2.0**-23 * np.abs(dy).max() * np.sqrt(x.size) * np.abs(x_hat).max()
         for got, value in zip(found[1:], wanted[1:]):
