@@ -28,8 +28,11 @@ _NAMES = " or ".join(map(str, DTYPES))
 def as_array(name: str, value: Any) -> NDArray[Any]:
     """Return value as a plain array, without a copy where it has memory of its own."""
     kind = type(value)
+    array: NDArray[Any]
+    if kind is np.ndarray:
+        array = value
+        return array
     try:
-        array: NDArray[Any]
         if hasattr(kind, "__dlpack__") and not hasattr(kind, "__array__"):
             array = np.from_dlpack(value)
         else:

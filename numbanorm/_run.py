@@ -164,7 +164,7 @@ def update_running(
         return
     running = _present(running_mean, given), _present(running_var, given)
     batch = mean.size // given.size if given.size else 0
-    found = np.ravel(mean), np.ravel(var)
+    found = mean.ravel(), var.ravel()
     counter = _UNCOUNTED if tracked is None else tracked
     _kernels().finishing.update(*running, counter, *found, given.size, batch, count, momentum)
 
@@ -172,7 +172,7 @@ def update_running(
 def statistics(mean: Array, var: Array, eps: float, dtype: np.dtype[Any]) -> tuple[Array, Array]:
     """Return means and 1 / sqrt(var + eps), or 0 where that is 1 / 0, as new arrays of a dtype."""
     means, rstd = np.empty(mean.shape, dtype), np.empty(var.shape, dtype)
-    found = np.ravel(mean), np.ravel(var)
+    found = mean.ravel(), var.ravel()
     _kernels().finishing.statistics(means.ravel(), rstd.ravel(), *found, float(eps))
     return means, rstd
 

@@ -23,10 +23,10 @@ def update(
 
     See `_run.update_running`.
     """
-    running = running_mean, running_var, tracked
-    if all(array is None or _is_plain(array) for array in running):
-        _run.update_running(*running, mean, var, momentum, count)
+    if _is_plain(running_mean) and _is_plain(running_var) and _is_plain(tracked):
+        _run.update_running(running_mean, running_var, tracked, mean, var, momentum, count)
         return
+    running = running_mean, running_var, tracked
     moved = [None if array is None else _plain(array) for array in running]
     _run.update_running(moved[0], moved[1], moved[2], mean, var, momentum, count)
     _memory.replace(
@@ -34,9 +34,9 @@ def update(
     )
 
 
-def _is_plain(array: NDArray[Any]) -> bool:
-    """Return whether a kernel can work on the array."""
-    return array.flags.carray and array.dtype.isnative
+def _is_plain(array: NDArray[Any] | None) -> bool:
+    """Return whether a kernel can work on the array, if there is one."""
+    return array is None or (array.flags.carray and array.dtype.isnative)
 
 
 def _plain(array: NDArray[Any]) -> NDArray[Any]:
