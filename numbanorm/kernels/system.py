@@ -1,6 +1,7 @@
 """What the system has for threads: to spin politely, to sleep and be woken, to begin and to end.
 
-Locks are Python's own, which any thread may take and any other give back, and which need no GIL.
+And what Python has: its lock, to be given back for a while. The locks on which threads sleep are
+Python's too; any thread may take them and any other give them back, and they need no GIL.
 """
 
 import os
@@ -118,3 +119,22 @@ def end(_: Any, p: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(_WORD), codegen
+
+
+@intrinsic
+def give_gil_back(_: Any) -> Any:
+    """Let other Python threads run; returns what `take_gil_again` needs."""
+    return types.voidptr(), lambda context, builder, sig, args: _call(
+        builder, "PyEval_SaveThread", [], BYTES
+    )
+
+
+@intrinsic
+def take_gil_again(_: Any, state: Any) -> Any:
+    """Wait until this thread is the Python thread that runs."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        _call(builder, "PyEval_RestoreThread", [args[0]])
+        return context.get_dummy_value()
+
+    return types.void(types.voidptr), codegen
