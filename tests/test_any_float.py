@@ -17,6 +17,7 @@ from llvmlite import ir
 from norms import NORMS, Case, Norm, channel_indices
 from numba.core import cgutils, types
 from numba.extending import intrinsic
+from reference import Parts
 
 import numbanorm as nbn
 
@@ -163,8 +164,6 @@ def check_forward(name, case, x, rng, eps, bits):
     bias = None if name == "rms" else bias
     with flushed(bits):
         y = norm.forward(x, case, weight=weight, bias=bias, eps=eps)
-    from reference import Parts
-
     parts = Parts(*norm.parts(case))
     with np.errstate(all="ignore"):
         wanted, x_hat, mean, var = parts.norm(x, weight, bias, eps, norm.centred)
@@ -213,8 +212,6 @@ def test_forward(name, bits):
 @MODES
 @pytest.mark.parametrize("name", ALL)
 def test_backward(name, bits):
-    from reference import Parts
-
     norm = ALL[name]
 
     @settings(max_examples=40, deadline=None)

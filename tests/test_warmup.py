@@ -1,6 +1,7 @@
 """Compiling ahead: nothing is left to compile, for whatever is called later."""
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -124,8 +125,6 @@ def test_the_command(capsys):
 )
 def test_what_is_not_known(capsys, arguments, message):
     assert cli.main(["warmup", *arguments]) == 2
-    import re
-
     assert re.search(message, capsys.readouterr().err)
 
 
