@@ -46,9 +46,8 @@ def as_array(name: str, value: Any) -> NDArray[Any]:
 
 def data(name: str, value: Any) -> NDArray[Any]:
     """Return value as an array of an accepted native dtype, aligned, and flagged writeable."""
-    array: NDArray[Any] = value
     if type(value) is np.ndarray and value.dtype in DTYPES and value.flags.behaved:
-        return array
+        return value  # type: ignore[no-any-return]
     array = as_array(name, value)
     if array.dtype.newbyteorder("=") not in DTYPES:
         raise TypeError(f"{name} must be {_NAMES}, got {array.dtype}")
@@ -66,13 +65,41 @@ def like(name: str, value: Any, x: NDArray[Any]) -> NDArray[Any]:
 
 
 def _is_plain(value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> bool:
-    # What almost every call brings, told in a quarter of a microsecond.
+    # What almost every call brings, told in a quarter of a microsecond. NumPy has one object for
+    # each dtype in native byte order, but for those that carry metadata.
     return (
         type(value) is np.ndarray
         and value.dtype is dtype
         and value.shape == shape
         and value.flags.carray
     )
+
+
+def are_plain(x: NDArray[Any], shape: tuple[int, ...], others: tuple[Any, ...], out: Any) -> bool:
+    """Return whether x, `out` and others, of this shape, need no change and no further check.
+
+    That is what almost every call brings: arrays in C order, writeable, of x's dtype, with memory
+    of their own, all but x perhaps None. It is told in a microsecond.
+    """
+    dtype, owned = x.dtype, x.flags.owndata
+    for array in others:
+        if array is not None:
+            if type(array) is not np.ndarray or array.dtype is not dtype or array.shape != shape:
+                return False
+            flags = array.flags
+            if array is out or not flags.carray:
+                return False
+            owned = owned and flags.owndata
+    if not x.flags.c_contiguous:
+        return False
+    if out is None:
+        return True
+    if not _is_plain(out, dtype, x.shape):
+        return False
+    # Two owners of memory have two memories.
+    if owned and out.flags.owndata:
+        return True
+    return not _memory.overlapping(out, others if out is x else (x, *others))
 
 
 def parameter(name: str, value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
@@ -103,19 +130,19 @@ def statistics(
     return [parameter(name, array, dtype, shape) for name, array in arrays.items()]
 
 
-def numbers(name: str, value: Any, size: int) -> NDArray[np.float64]:
-    """Return a sequence of real numbers of shape (size,) as float64."""
+def numbers(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return real numbers of this shape as float64."""
     value = as_array(name, value)
     if value.dtype.kind not in "fiu":
         raise TypeError(f"{name} must be real numbers, got {value.dtype}")
-    if value.shape != (size,):
-        raise ValueError(f"{name} must have shape ({size},), got {value.shape}")
+    if value.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {value.shape}")
     return np.ascontiguousarray(value, _FLOAT64)
 
 
-def running(name: str, value: Any, dtype: np.dtype[Any], size: int) -> NDArray[Any]:
+def running(name: str, value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """Return the memory of a running array, of any strides, to be updated in place."""
-    if _is_plain(value, dtype, (size,)):
+    if _is_plain(value, dtype, shape):
         return value  # type: ignore[no-any-return]
     array = as_array(name, value)
     # Whoever hands out its memory does so each time; a list gives two different copies.
@@ -125,7 +152,7 @@ def running(name: str, value: Any, dtype: np.dtype[Any], size: int) -> NDArray[A
         raise TypeError(
             f"{name} must be an array that training can update in place, got {type(value).__name__}"
         )
-    _shape_and_dtype(name, array, dtype, (size,))
+    _shape_and_dtype(name, array, dtype, shape)
     if not array.flags.writeable:
         raise ValueError(f"{name} must be writeable to be updated in place, got a read-only array")
     if _memory.overlaps_itself(array):
@@ -144,21 +171,21 @@ def norms(given: Iterable[str], known: tuple[str, ...]) -> list[str]:
     return names
 
 
-def inference(name: str, value: Any, dtype: np.dtype[Any], size: int) -> NDArray[Any]:
-    """Return a running array that inference reads, which needs it."""
-    if value is None:
+def inference(running_mean: Any, running_var: Any) -> None:
+    """Refuse to normalise by running statistics that are not there."""
+    if running_mean is None or running_var is None:
+        name = "running_mean" if running_mean is None else "running_var"
         raise ValueError(f"{name} must be an array when training is False, got None")
-    return parameter(name, value, dtype, (size,))
 
 
-def channels(x: NDArray[Any], layout: str) -> int:
-    """Return the number of channels of x, whose rank is 2 or more, in a known layout."""
-    if x.ndim < 2:
-        raise ValueError(f"x must have 2 or more dimensions, got shape {x.shape}")
+def channels(shape: tuple[int, ...], layout: str) -> int:
+    """Return the number of channels of an x of this shape, of rank 2 or more, in a known layout."""
+    if len(shape) < 2:
+        raise ValueError(f"x must have 2 or more dimensions, got shape {shape}")
     if layout == "NCHW":
-        return int(x.shape[1])
+        return shape[1]
     if layout == "NHWC":
-        return int(x.shape[-1])
+        return shape[-1]
     _unknown_layout(layout)
 
 
@@ -166,36 +193,38 @@ def _unknown_layout(value: Any) -> NoReturn:
     raise ValueError(f"{RULES[Status.LAYOUT]}, got {value!r}")
 
 
-def batch_size(x: NDArray[Any], channels: int) -> None:
+def batch_size(shape: tuple[int, ...], channels: int) -> None:
     """Refuse one value per channel in training: its variance is 0 whatever the value."""
-    if x.size == channels and channels:
+    if math.prod(shape) == channels and channels:
         raise ValueError(
-            f"x must have more than 1 value per channel when training, got shape {x.shape}"
+            f"x must have more than 1 value per channel when training, got shape {shape}"
         )
 
 
-def spatial_size(x: NDArray[Any], layout: str) -> None:
+def spatial_size(shape: tuple[int, ...], spatial: int) -> None:
     """Refuse one value per channel and sample: its variance is 0 whatever the value."""
-    spatial = x.shape[2:] if layout == "NCHW" else x.shape[1:-1]
-    if math.prod(spatial) == 1:
+    if spatial == 1:
         raise ValueError(
             f"x must have more than 1 value per channel when normalised by its own statistics, "
-            f"got shape {x.shape}"
+            f"got shape {shape}"
         )
 
 
-def groups(value: Any, channels: int) -> int:
-    """Return a number of groups that the channels can be divided into."""
-    number = integer("num_groups", value, 1)
-    if channels % number:
-        raise ValueError(f"num_groups must divide the {channels} channels, got {value!r}")
-    return number
+def groups(value: Any) -> int:
+    """Return a number of groups."""
+    return value if type(value) is int and value > 0 else integer("num_groups", value, 1)
 
 
-def group_size(x: NDArray[Any], groups: int) -> None:
+def grouping(groups: int, channels: int) -> None:
+    """Refuse a number of groups that the channels can't be divided into."""
+    if channels % groups:
+        raise ValueError(f"num_groups must divide the {channels} channels, got {groups}")
+
+
+def group_size(shape: tuple[int, ...], groups: int) -> None:
     """Refuse one value per group, as torch does, which counts those of all samples."""
-    if x.size == groups:
-        raise ValueError(f"x must have more than 1 value per group, got shape {x.shape}")
+    if math.prod(shape) == groups:
+        raise ValueError(f"x must have more than 1 value per group, got shape {shape}")
 
 
 def shape(name: str, value: Any) -> tuple[int, ...]:
@@ -207,16 +236,19 @@ def shape(name: str, value: Any) -> tuple[int, ...]:
     return sizes
 
 
-def normalized_shape(value: Any, x: NDArray[Any]) -> tuple[int, ...]:
-    """Return the shape of x's last axes that are normalised."""
-    if type(value) is int and x.shape[-1:] == (value,):
+def normalized_shape(value: Any) -> tuple[int, ...]:
+    """Return the shape of axes that are normalised."""
+    if type(value) is int and value >= 0:
         return (value,)
-    sizes = shape("normalized_shape", value)
-    if x.shape[-len(sizes) :] != sizes:
-        raise ValueError(
-            f"normalized_shape must be x's last sizes, got {sizes} for shape {x.shape}"
-        )
-    return sizes
+    if type(value) is tuple and len(value) == 1 and type(value[0]) is int and value[0] >= 0:
+        return value
+    return shape("normalized_shape", value)
+
+
+def last_sizes(sizes: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    """Refuse a shape of normalised axes that are not the last ones of x's."""
+    if shape[-len(sizes) :] != sizes:
+        raise ValueError(f"normalized_shape must be x's last sizes, got {sizes} for shape {shape}")
 
 
 def _number(name: str, value: Any) -> float:
@@ -273,14 +305,27 @@ def integer(name: str, value: Any, least: int) -> int:
     return number
 
 
-def out(out: Any, sources: Iterable[NDArray[Any]], others: Iterable[Any]) -> None:
+def out(
+    out: Any, sources: tuple[NDArray[Any], ...], others: tuple[NDArray[Any] | None, ...]
+) -> None:
     """Check the array a result goes to: it may be one of the sources, and overlap nothing else.
 
     The first source is x (or what x became), whose shape and dtype the result has.
     """
+    x = sources[0]
+    if not _is_plain(out, x.dtype, x.shape):
+        _result(out, x)
+    for source in _memory.overlapping(out, sources):
+        if not _memory.same_memory(out, source):
+            raise ValueError("out must be x itself or share no memory with it, got an overlap")
+    if _memory.overlapping(out, others):
+        raise ValueError("out must share no memory with parameters and statistics, got an overlap")
+
+
+def _result(out: Any, x: NDArray[Any]) -> None:
+    """Check the shape, the dtype and the memory of an array a result goes to."""
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out must be a NumPy array, got {type(out).__name__}")
-    x = next(iter(sources))
     if out.shape != x.shape:
         raise ValueError(f"out must have x's shape {x.shape}, got {out.shape}")
     if out.dtype is not x.dtype and out.dtype.newbyteorder("=") != x.dtype.newbyteorder("="):
@@ -289,19 +334,11 @@ def out(out: Any, sources: Iterable[NDArray[Any]], others: Iterable[Any]) -> Non
         raise ValueError("out must be writeable, got a read-only array")
     if _memory.overlaps_itself(out):
         raise ValueError("out must have memory for each element, got an array that overlaps itself")
-    for source in sources:
-        if _memory.overlap(out, source) and not _memory.same_memory(out, source):
-            raise ValueError("out must be x itself or share no memory with it, got an overlap")
-    for other in others:
-        if other is not None and _memory.overlap(out, np.asarray(other)):
-            raise ValueError(
-                "out must share no memory with parameters and statistics, got an overlap"
-            )
 
 
 def layout(value: Any) -> Any:
     """Return a known layout."""
-    if value not in ("NCHW", "NHWC"):
+    if not isinstance(value, str) or value not in ("NCHW", "NHWC"):
         _unknown_layout(value)
     return value
 
@@ -340,7 +377,7 @@ def layer_input(
     if ranks is not None and x.ndim not in ranks:
         wanted = " or ".join(map(str, ranks))
         raise ValueError(f"x must have {wanted} dimensions, got shape {x.shape}")
-    found = channels(x, layout)
+    found = channels(x.shape, layout)
     if found != size and exact:
         raise ValueError(f"x must have {size} channels in layout {layout}, got shape {x.shape}")
     layer_dtype(x, dtype)

@@ -50,11 +50,23 @@ def same_memory(a: NDArray[Any], b: NDArray[Any]) -> bool:
     )
 
 
-def overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:
-    """Return whether two arrays share an element, or might, where that is hard to say."""
+def overlapping(array: NDArray[Any], others: tuple[NDArray[Any] | None, ...]) -> list[NDArray[Any]]:
+    """Return the others that share an element with the array, or might, where that is hard to say.
+
+    None stands for no array; the array itself may be among the others.
+    """
     # Two owners of memory have two memories; told so, NumPy need not compare their bounds.
-    if a is not b and a.flags.owndata and b.flags.owndata:
-        return False
+    owner = array.flags.owndata
+    return [
+        other
+        for other in others
+        if other is not None
+        and (other is array or not (owner and other.flags.owndata))
+        and _overlap(array, other)
+    ]
+
+
+def _overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:
     if not np.may_share_memory(a, b):
         return False
     try:

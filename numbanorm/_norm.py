@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numbanorm import _checks, _plan, _run, _stats
+from numbanorm import _checks, _run, _shapes, _stats
 from numbanorm._task import Task
 
 if TYPE_CHECKING:
@@ -35,40 +34,26 @@ def batch_forward(
     and never the running arrays themselves unless those are C-contiguous. For an empty x in
     training they are NaN.
     """
-    task = Task(x)
-    channels = _checks.channels(task.x, layout)
-    weight, bias = task.parameters(weight, bias, (channels,))
+    task, training = Task(x), bool(training)
+    task.plan = plan = _shapes.batch(task.x.shape, _checks.layout(layout), training)
     eps = _checks.epsilon(eps)
     if training:
         momentum = _checks.finite("momentum", momentum)
-        running_mean, running_var = _running(running_mean, running_var, task.dtype, channels)
-        _checks.batch_size(task.x, channels)
     else:
-        running_mean = _checks.inference("running_mean", running_mean, task.dtype, channels)
-        running_var = _checks.inference("running_var", running_var, task.dtype, channels)
-    task.check_out(out, weight, bias, running_mean, running_var)
-    task.look(_plan.batch_view, layout)
+        _checks.inference(running_mean, running_var)
+    if not task.is_plain(out, weight, bias, running_mean, running_var):
+        weight, bias = task.parameters(weight, bias)
+        running_mean, running_var = task.running(running_mean, running_var, training)
+        task.check_out(out, weight, bias, running_mean, running_var)
     if not training:
         y = task.affine(weight, bias, running_mean, running_var, eps, out)
         return y, running_mean, running_var
     y, mean, var = task.normalize(weight, bias, eps, out)
     if task.x.size and (running_mean is not None or running_var is not None):
-        count = task.x.size // channels
-        _stats.update(running_mean, running_var, tracked, mean, var, count, momentum)
+        _stats.update(running_mean, running_var, tracked, mean, var, plan.values, momentum)
     elif tracked is not None:
         tracked += 1
     return y, mean, var
-
-
-def _running(
-    running_mean: Any, running_var: Any, dtype: np.dtype[Any], channels: int
-) -> tuple[Array | None, Array | None]:
-    """Return running arrays that are to be updated, checked."""
-    if running_mean is not None:
-        running_mean = _checks.running("running_mean", running_mean, dtype, channels)
-    if running_var is not None:
-        running_var = _checks.running("running_var", running_var, dtype, channels)
-    return running_mean, running_var
 
 
 def batch_backward(
@@ -76,10 +61,9 @@ def batch_backward(
 ) -> tuple[Array, Array, Array]:
     """Return the gradients of x, weight and bias."""
     task = Task(x)
-    channels = _checks.channels(task.x, layout)
-    weight, _ = task.parameters(weight, None, (channels,))
-    task.look(_plan.batch_view, layout)
-    return task.backward(dy, mean, rstd, (channels,), weight, training, out)
+    task.plan = _shapes.batch(task.x.shape, _checks.layout(layout), False)
+    weight, _ = task.parameters(weight, None)
+    return task.backward(dy, mean, rstd, weight, training, out)
 
 
 def instance_forward(
@@ -105,19 +89,16 @@ def instance_forward(
         shape = y.shape[0], mean.size
         return y, np.broadcast_to(mean, shape).copy(), np.broadcast_to(var, shape).copy()
     task = Task(x)
-    channels = _checks.channels(task.x, layout)
-    weight, bias = task.parameters(weight, bias, (channels,))
+    task.plan = plan = _shapes.instance(task.x.shape, _checks.layout(layout), True)
     eps, momentum = _checks.epsilon(eps), _checks.finite("momentum", momentum)
-    running_mean, running_var = _running(running_mean, running_var, task.dtype, channels)
-    _checks.spatial_size(task.x, layout)
-    task.check_out(out, weight, bias, running_mean, running_var)
-    task.look(_plan.instance_view, layout)
+    if not task.is_plain(out, weight, bias, running_mean, running_var):
+        weight, bias = task.parameters(weight, bias)
+        running_mean, running_var = task.running(running_mean, running_var, True)
+        task.check_out(out, weight, bias, running_mean, running_var)
     y, mean, var = task.normalize(weight, bias, eps, out)
-    shape = task.x.shape[0], channels
-    mean, var = mean.reshape(shape), var.reshape(shape)
+    mean, var = mean.reshape(plan.statistics), var.reshape(plan.statistics)
     if task.x.size and (running_mean is not None or running_var is not None):
-        count = task.x.size // mean.size
-        _stats.update(running_mean, running_var, None, mean, var, count, momentum)
+        _stats.update(running_mean, running_var, None, mean, var, plan.values, momentum)
     return y, mean, var
 
 
@@ -126,40 +107,33 @@ def instance_backward(
 ) -> tuple[Array, Array, Array]:
     """Return the gradients of x, weight and bias."""
     task = Task(x)
-    channels = _checks.channels(task.x, layout)
-    weight, _ = task.parameters(weight, None, (channels,))
-    task.look(_plan.instance_view, layout)
-    shape = task.x.shape[0], channels
-    return task.backward(dy, mean, rstd, shape, weight, use_input_stats, out)
+    task.plan = _shapes.instance(task.x.shape, _checks.layout(layout), False)
+    weight, _ = task.parameters(weight, None)
+    return task.backward(dy, mean, rstd, weight, use_input_stats, out)
 
 
 def group_forward(
     x: Any, num_groups: Any, weight: Any, bias: Any, eps: Any, layout: str, out: Any
 ) -> tuple[Array, Array, Array]:
     """Return y and the means and variances, (N, num_groups), float64."""
-    task = Task(x)
-    channels = _checks.channels(task.x, layout)
-    groups = _checks.groups(num_groups, channels)
-    weight, bias = task.parameters(weight, bias, (channels,))
+    task, groups = Task(x), _checks.groups(num_groups)
+    task.plan = plan = _shapes.group(task.x.shape, _checks.layout(layout), groups, True)
     eps = _checks.epsilon(eps)
-    _checks.group_size(task.x, groups)
-    task.check_out(out, weight, bias)
-    task.look(_plan.group_view, layout, groups)
+    if not task.is_plain(out, weight, bias):
+        weight, bias = task.parameters(weight, bias)
+        task.check_out(out, weight, bias)
     y, mean, var = task.normalize(weight, bias, eps, out)
-    shape = task.x.shape[0], groups
-    return y, mean.reshape(shape), var.reshape(shape)
+    return y, mean.reshape(plan.statistics), var.reshape(plan.statistics)
 
 
 def group_backward(
     dy: Any, x: Any, mean: Any, rstd: Any, num_groups: Any, weight: Any, layout: str, out: Any
 ) -> tuple[Array, Array, Array]:
     """Return the gradients of x, weight and bias."""
-    task = Task(x)
-    channels = _checks.channels(task.x, layout)
-    groups = _checks.groups(num_groups, channels)
-    weight, _ = task.parameters(weight, None, (channels,))
-    task.look(_plan.group_view, layout, groups)
-    return task.backward(dy, mean, rstd, (task.x.shape[0], groups), weight, True, out)
+    task, groups = Task(x), _checks.groups(num_groups)
+    task.plan = _shapes.group(task.x.shape, _checks.layout(layout), groups, False)
+    weight, _ = task.parameters(weight, None)
+    return task.backward(dy, mean, rstd, weight, True, out)
 
 
 def machine_epsilon(dtype: np.dtype[Any]) -> float:
@@ -176,16 +150,14 @@ def row_forward(
     epsilon of x's dtype.
     """
     task = Task(x)
-    shape = _checks.normalized_shape(normalized_shape, task.x)
-    weight, bias = task.parameters(weight, bias, shape)
+    sizes = _checks.normalized_shape(normalized_shape)
+    task.plan = plan = _shapes.rows(task.x.shape, sizes)
     eps = machine_epsilon(task.dtype) if eps is None else _checks.epsilon(eps)
-    task.check_out(out, weight, bias)
-    task.look_rows(math.prod(shape))
+    if not task.is_plain(out, weight, bias):
+        weight, bias = task.parameters(weight, bias)
+        task.check_out(out, weight, bias)
     y, mean, var = task.normalize(weight, bias, eps, out, centred)
-    stats = _row_stats(task.x.shape, shape)
-    if task.x.size == 0:
-        mean, var = np.full((2, *stats), np.nan)
-    return y, mean.reshape(stats), var.reshape(stats)
+    return y, mean.reshape(plan.statistics), var.reshape(plan.statistics)
 
 
 def row_backward(
@@ -200,44 +172,30 @@ def row_backward(
 ) -> tuple[Array, Array, Array]:
     """Return the gradients of x, weight and bias; without a mean where x was not `centred`."""
     task = Task(x)
-    shape = _checks.normalized_shape(normalized_shape, task.x)
-    weight, _ = task.parameters(weight, None, shape)
-    task.look_rows(math.prod(shape))
-    stats = _row_stats(task.x.shape, shape)
-    dx, dweight, dbias = task.backward(dy, mean, rstd, stats, weight, True, out, centred)
-    if task.x.size == 0:
-        return dx, np.zeros(shape, task.dtype), np.zeros(shape, task.dtype)
-    return dx, dweight.reshape(shape), dbias.reshape(shape)
-
-
-def _row_stats(shape: tuple[int, ...], normalized: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the shape of the statistics of rows."""
-    return shape[: len(shape) - len(normalized)] + (1,) * len(normalized)
+    sizes = _checks.normalized_shape(normalized_shape)
+    task.plan = _shapes.rows(task.x.shape, sizes)
+    weight, _ = task.parameters(weight, None)
+    dx, dweight, dbias = task.backward(dy, mean, rstd, weight, True, out, centred)
+    return dx, dweight.reshape(sizes), dbias.reshape(sizes)
 
 
 def moments(x: Any, layout: str, correction: Any) -> tuple[Array, Array]:
     """Return the mean and variance of each channel."""
     task = Task(x)
-    channels = _checks.channels(task.x, layout)
-    count = task.x.size // channels if channels else 0
-    correction = _checks.correction(correction, count)
-    if task.x.size == 0:
-        mean, var = np.full((2, channels), np.nan)
-    else:
-        task.look(_plan.batch_view, layout)
-        mean, var = _run.moments(task.memory, task.view)
-        if correction:
-            var *= count / (count - correction)
+    task.plan = plan = _shapes.batch(task.x.shape, _checks.layout(layout), False)
+    correction = _checks.correction(correction, plan.values)
+    mean, var = task.moments()
+    if correction and task.x.size:
+        var *= plan.values / (plan.values - correction)
     return _run.converted(mean, task.dtype), _run.converted(var, task.dtype)
 
 
 def standardize(x: Any, mean: Any, std: Any, layout: str, out: Any) -> Array:
     """Return (x - mean) / std."""
     task = Task(x)
-    channels = _checks.channels(task.x, layout)
-    mean = _checks.numbers("mean", mean, channels)
-    std = _checks.numbers("std", std, channels)
+    task.plan = plan = _shapes.batch(task.x.shape, _checks.layout(layout), False)
+    mean = _checks.numbers("mean", mean, plan.parameters)
+    std = _checks.numbers("std", std, plan.parameters)
     task.check_out(out, mean, std)
-    task.look(_plan.batch_view, layout)
     weight, var = _run.divisors(std, task.dtype)
     return task.affine(weight, None, mean, var, 0.0, out)

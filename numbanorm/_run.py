@@ -6,6 +6,7 @@ they are given, of x's type. weight and bias may be None.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -55,11 +56,38 @@ def _kernels() -> Any:
     return _loaded
 
 
+# Small calls come by the thousand with one view: which operation it needs is kept.
+_kept = lru_cache(maxsize=1 << 10)
+
+
+@_kept
+def _moments(view: View) -> Any:
+    return _kernels().forward[_plan.moments_route(view)].moments
+
+
+@_kept
+def _affine(view: View) -> Any:
+    return _kernels().forward[_plan.affine_route(view)].affine
+
+
+@_kept
+def _normalize(view: View, lanes: int, workers: int) -> Any:
+    """Return the operation, or None if it takes two passes."""
+    route = _plan.forward_route(view, lanes, workers)
+    return None if route == _plan.TWO_PASSES else _kernels().forward[route].normalize
+
+
+@_kept
+def _backward(view: View, training: bool) -> Any:
+    return _kernels().backward[_plan.backward_route(view, training)].backward
+
+
 def _workers(x: Array) -> int:
     """Return how many threads shall work on an array."""
-    if x.size < _plan.PARALLEL_ELEMENTS:
+    size = x.size
+    if size < _plan.PARALLEL_ELEMENTS:
         return 1
-    return _plan.workers_for(x.size, _threads.get_num_threads())
+    return _plan.workers_for(size, _threads.get_num_threads())
 
 
 def _present(parameter: Array | None, like: Array) -> Array:
@@ -70,8 +98,7 @@ def _present(parameter: Array | None, like: Array) -> Array:
 def moments(x: Array, view: View) -> tuple[Array, Array]:
     """Return the mean and the biased variance of each statistic, in float64."""
     mean, var = np.empty(view[0] * view[2]), np.empty(view[0] * view[2])
-    operation = _kernels().forward[_plan.moments_route(view)].moments
-    _threads.run(operation, view, (x, mean, var), _workers(x))
+    _threads.run(_moments(view), view, (x, mean, var), _workers(x))
     return mean, var
 
 
@@ -87,9 +114,8 @@ def affine(
     backwards: bool = False,
 ) -> None:
     """Normalise x into y by given means and variances."""
-    operation = _kernels().forward[_plan.affine_route(view)].affine
     args = y, x, _present(weight, x), _present(bias, x), mean, var, eps, backwards
-    _threads.run(operation, view, args, _workers(x))
+    _threads.run(_affine(view), view, args, _workers(x))
 
 
 def normalize(
@@ -106,8 +132,8 @@ def normalize(
     If not `centred` (rows only), by its mean square: the mean counts as 0.
     """
     workers = _workers(x)
-    route = _plan.forward_route(view, 64 // x.itemsize, workers)
-    if route == _plan.TWO_PASSES:
+    operation = _normalize(view, 64 // x.itemsize, workers)
+    if operation is None:
         mean, var = moments(x, view)
         if not centred:
             var += mean * mean
@@ -117,7 +143,7 @@ def normalize(
         return mean, var
     mean, var = np.empty(view[0] * view[2]), np.empty(view[0] * view[2])
     args = y, x, _present(weight, x), _present(bias, x), mean, var, eps, centred
-    _threads.run(_kernels().forward[route].normalize, view, args, workers)
+    _threads.run(operation, view, args, workers)
     return mean, var
 
 
@@ -139,9 +165,8 @@ def backward(
     # Statistics of either type, one compiled kernel.
     mean, rstd = converted(mean, _FLOAT64), converted(rstd, _FLOAT64)
     dweight, dbias = np.empty((2, view[2] * view[3]), x.dtype)
-    operation = _kernels().backward[_plan.backward_route(view, training)].backward
     args = dx, dweight, dbias, dy, x, _present(weight, x), mean, rstd, training, centred
-    _threads.run(operation, view, args, _workers(x))
+    _threads.run(_backward(view, training), view, args, _workers(x))
     return dweight, dbias
 
 
@@ -162,11 +187,13 @@ def update_running(
     given = running_var if running_mean is None else running_mean
     if given is None:
         return
-    running = _present(running_mean, given), _present(running_var, given)
-    batch = mean.size // given.size if given.size else 0
-    found = mean.ravel(), var.ravel()
-    counter = _UNCOUNTED if tracked is None else tracked
-    _kernels().finishing.update(*running, counter, *found, given.size, batch, count, momentum)
+    if running_mean is None or running_var is None:
+        running_mean, running_var = _present(running_mean, given), _present(running_var, given)
+    size = given.size
+    batch = mean.size // size if size else 0
+    counter, found = _UNCOUNTED if tracked is None else tracked, (mean.ravel(), var.ravel())
+    update = _kernels().finishing.update
+    update(running_mean, running_var, counter, *found, size, batch, count, momentum)
 
 
 def statistics(mean: Array, var: Array, eps: float, dtype: np.dtype[Any]) -> tuple[Array, Array]:

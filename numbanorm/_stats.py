@@ -23,20 +23,19 @@ def update(
 
     See `_run.update_running`.
     """
-    if _is_plain(running_mean) and _is_plain(running_var) and _is_plain(tracked):
+    running = running_mean, running_var, tracked
+    for array in running:
+        # What a kernel cannot work on.
+        if array is not None and not (array.flags.carray and array.dtype.isnative):
+            break
+    else:
         _run.update_running(running_mean, running_var, tracked, mean, var, momentum, count)
         return
-    running = running_mean, running_var, tracked
     moved = [None if array is None else _plain(array) for array in running]
     _run.update_running(moved[0], moved[1], moved[2], mean, var, momentum, count)
     _memory.replace(
         [(old, new) for old, new in zip(running, moved) if old is not None and new is not None]
     )
-
-
-def _is_plain(array: NDArray[Any] | None) -> bool:
-    """Return whether a kernel can work on the array, if there is one."""
-    return array is None or (array.flags.carray and array.dtype.isnative)
 
 
 def _plain(array: NDArray[Any]) -> NDArray[Any]:

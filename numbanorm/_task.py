@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numbanorm import _checks, _plan, _run, _view
+from numbanorm import _checks, _run, _view
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from numbanorm._plan import View
+    from numbanorm._shapes import Plan
 
     Array = NDArray[Any]
 
 
 class Task:
-    """One array to be normalised, or differentiated, as a norm views it.
+    """One array to be normalised, or differentiated, as a norm plans it.
 
     Attributes
     ----------
@@ -24,47 +27,75 @@ class Task:
         The array, checked.
     dtype : dtype
         That of its parameters and statistics.
-    memory : ndarray
-        x's elements in 1-d, in the order `axes` of x's axes.
-    view : tuple of int
-        (batch, outer, group, width, run); see `numbanorm._plan`.
+    plan : Plan
+        What the norm makes of its shape; set by the norm.
     """
 
+    __slots__ = "_given", "_plain", "dtype", "plan", "x"
+
+    plan: Plan
+
     def __init__(self, x: Any) -> None:
-        self._given = x
+        self._given, self._plain = x, False
         self.x = _checks.data("x", x)
         self.dtype = _checks.DTYPES[self.x.dtype]
 
-    def parameters(self, weight: Any, bias: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
+    def is_plain(self, out: Any, *others: Any) -> bool:
+        """Return whether a kernel can take x, a result and others of the parameters' shape as is.
+
+        They can be None. If so, there is nothing left to check about them.
+        """
+        self._plain = self.x is self._given and _checks.are_plain(
+            self.x, self.plan.parameters, others, out
+        )
+        return self._plain
+
+    def parameters(self, weight: Any, bias: Any) -> tuple[Any, Any]:
         """Return the weight and the bias, which may be None, checked."""
+        shape = self.plan.parameters
         if weight is not None:
             weight = _checks.parameter("weight", weight, self.dtype, shape)
         if bias is not None:
             bias = _checks.parameter("bias", bias, self.dtype, shape)
         return weight, bias
 
-    def look(self, view: Callable[..., _plan.View], layout: str, *groups: int) -> None:
-        """Find x's memory and the view of it that a norm with channels takes."""
-        self._layout = layout
-        self.memory, first, self._axes = _view.arrange(self.x, layout)
-        self.view = view(first, *_view.sizes(self.x.shape, layout), *groups)
-
-    def look_rows(self, size: int) -> None:
-        """Find x's memory and the view of rows of `size` elements."""
-        # Rows are the last axes, in memory too: there is no other order to keep.
-        self._layout, self._axes = "NCHW", None
-        self.memory = np.ascontiguousarray(self.x).ravel()
-        self.view = _plan.row_view(self.x.size // size if size else 0, size)
-
-    @property
-    def count(self) -> int:
-        """The number of statistics."""
-        return self.view[0] * self.view[2]
+    def running(self, mean: Any, var: Any, training: bool) -> tuple[Any, Any]:
+        """Return running statistics, which may be None, checked; in training, to be updated."""
+        check, shape = _checks.running if training else _checks.parameter, self.plan.parameters
+        if mean is not None:
+            mean = check("running_mean", mean, self.dtype, shape)
+        if var is not None:
+            var = check("running_var", var, self.dtype, shape)
+        return mean, var
 
     def check_out(self, out: Any, *others: Any) -> None:
         """Check where the result goes: it may be x, and no part of anything else."""
         if out is not None:
             _checks.out(out, (_checks.as_array("x", self._given),), others)
+
+    def _memory(self, out: Any) -> tuple[Array, Array, Array, View]:
+        """Return the result, its memory and x's in 1-d, and what these are to a kernel.
+
+        The result is `out` if its memory has the order of x's, else a new array.
+        """
+        x, plan = self.x, self.plan
+        if self._plain:
+            y = np.empty(x.shape, x.dtype) if out is None else out
+            return y, y.ravel(), x.ravel(), plan.view
+        memory, axes = _view.arrange(x, plan.axes)
+        y, target = _view.place(out, x.shape, x.dtype, axes)
+        return y, target, memory, plan.view if axes is None else plan.swapped
+
+    def moments(self) -> tuple[Array, Array]:
+        """Return the mean and biased variance of each statistic, float64; NaN if x is empty."""
+        memory, axes = _view.arrange(self.x, self.plan.axes)
+        if memory.size:
+            return _run.moments(memory, self.plan.view if axes is None else self.plan.swapped)
+        return self._nothing()
+
+    def _nothing(self) -> tuple[Array, Array]:
+        mean, var = np.full((2, math.prod(self.plan.statistics)), np.nan)
+        return mean, var
 
     def normalize(
         self, weight: Any, bias: Any, eps: float, out: Any, centred: bool = True
@@ -73,21 +104,22 @@ class Task:
 
         If not `centred`, the means are 0 and the variances mean squares.
         """
-        y, target = _view.place(out, self.x.shape, self.x.dtype, self._axes, self._layout)
-        if self.x.size == 0:
-            mean, var = np.full((2, self.count), np.nan)
+        y, target, memory, view = self._memory(out)
+        if memory.size:
+            if len(self.plan.parameters) > 1:
+                weight, bias = _flat(weight), _flat(bias)
+            mean, var = _run.normalize(target, memory, weight, bias, eps, view, centred)
         else:
-            weight, bias = _flat(weight), _flat(bias)
-            mean, var = _run.normalize(target, self.memory, weight, bias, eps, self.view, centred)
-        return settle(out, y), mean, var
+            mean, var = self._nothing()
+        return y if out is None else settle(out, y), mean, var
 
     def affine(
         self, weight: Any, bias: Any, mean: Array, var: Array, eps: float, out: Any
     ) -> Array:
         """Return x normalised by given means and variances."""
-        y, target = _view.place(out, self.x.shape, self.x.dtype, self._axes, self._layout)
-        if self.x.size:
-            _run.affine(target, self.memory, weight, bias, mean, var, eps, self.view)
+        y, target, memory, view = self._memory(out)
+        if memory.size:
+            _run.affine(target, memory, weight, bias, mean, var, eps, view)
         return settle(out, y)
 
     def backward(
@@ -95,17 +127,16 @@ class Task:
         dy: Any,
         mean: Any,
         rstd: Any,
-        shape: tuple[int, ...],
         weight: Any,
         training: Any,
         out: Any,
         centred: bool = True,
     ) -> tuple[Array, Array, Array]:
-        """Return the gradients of x, weight and bias, for statistics of this shape.
+        """Return the gradients of x, weight and bias; the last two in 1-d.
 
         If not `centred`, x was normalised by its mean square, and there is no mean.
         """
-        upstream = _checks.like("dy", dy, self.x)
+        upstream, shape = _checks.like("dy", dy, self.x), self.plan.statistics
         if centred:
             given = {"mean": mean, "rstd": rstd}
             mean, rstd = _checks.statistics(given, self.dtype, shape)
@@ -115,21 +146,21 @@ class Task:
         if out is not None:
             sources = _checks.as_array("x", self._given), _checks.as_array("dy", dy)
             _checks.out(out, sources, (weight, mean, rstd))
-        dx, target = _view.place(out, self.x.shape, self.x.dtype, self._axes, self._layout)
-        slots = self.view[2] * self.view[3]
+        memory, axes = _view.arrange(self.x, self.plan.axes)
+        dx, target = _view.place(out, self.x.shape, self.x.dtype, axes)
         if self.x.size == 0:
-            dweight, dbias = np.zeros((2, slots), self.dtype)
+            dweight, dbias = np.zeros((2, math.prod(self.plan.parameters)), self.dtype)
         else:
-            upstream = _view.in_order(upstream, self._axes)
+            upstream = _view.in_order(upstream, axes)
             weight, mean = _flat(weight), np.empty(0) if mean is None else mean.ravel()
             dweight, dbias = _run.backward(
                 target,
                 upstream,
-                self.memory,
+                memory,
                 weight,
                 mean,
                 rstd.ravel(),
-                self.view,
+                self.plan.view if axes is None else self.plan.swapped,
                 bool(training),
                 centred,
             )

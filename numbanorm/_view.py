@@ -1,8 +1,7 @@
-"""What a layout means for an array: its axes, and where they are in memory."""
+"""In which order of axes an array lies in memory, and where a result goes so that it does too."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,26 +14,16 @@ if TYPE_CHECKING:
 Axes = tuple[int, ...] | None
 
 
-def swap(ndim: int, layout: str) -> tuple[int, ...]:
-    """Return the permutation of axes that leads from this layout to the other."""
-    if layout == "NCHW":
-        return (0, *range(2, ndim), 1)
-    return (0, ndim - 1, *range(1, ndim - 1))
+def arrange(x: NDArray[Any], axes: Axes) -> tuple[NDArray[Any], Axes]:
+    """Return x's elements as a 1-d array, and their order: `axes`, or None for that of x's axes.
 
-
-def arrange(x: NDArray[Any], layout: str) -> tuple[NDArray[Any], bool, Axes]:
-    """Return x's memory as a 1-d array, whether channels come first in it, and its axes' order.
-
-    The order is None for x's own; otherwise x so permuted is C-contiguous, as an NCHW-shaped view
-    of NHWC memory is. Any other x is copied into its own order.
+    It is the order in memory where that is one of the two; any other x is copied into its own.
     """
-    if x.flags.c_contiguous:
-        return x.ravel(), layout == "NCHW", None
-    axes = swap(x.ndim, layout)
-    swapped = x.transpose(axes)
-    if swapped.flags.c_contiguous:
-        return swapped.ravel(), layout != "NCHW", axes
-    return np.ascontiguousarray(x).ravel(), layout == "NCHW", None
+    if axes is not None and not x.flags.c_contiguous:
+        permuted = x.transpose(axes)
+        if permuted.flags.c_contiguous:
+            return permuted.ravel(), axes
+    return np.ascontiguousarray(x).ravel(), None
 
 
 def in_order(array: NDArray[Any], axes: Axes) -> NDArray[Any]:
@@ -45,15 +34,8 @@ def in_order(array: NDArray[Any], axes: Axes) -> NDArray[Any]:
     return np.ascontiguousarray(array if axes is None else array.transpose(axes)).ravel()
 
 
-def sizes(shape: tuple[int, ...], layout: str) -> tuple[int, int, int]:
-    """Return the batch size, the number of channels, and how many values a channel of one has."""
-    if layout == "NCHW":
-        return shape[0], shape[1], math.prod(shape[2:])
-    return shape[0], shape[-1], math.prod(shape[1:-1])
-
-
 def place(
-    out: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[Any], axes: Axes, layout: str
+    out: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[Any], axes: Axes
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return where a result goes, as an array of this shape and as its memory in 1-d.
 
@@ -67,5 +49,4 @@ def place(
         y = np.empty(shape, dtype)
         return y, y.ravel()
     y = np.empty([shape[axis] for axis in axes], dtype)
-    other = "NHWC" if layout == "NCHW" else "NCHW"
-    return y.transpose(swap(len(shape), other)), y.ravel()
+    return y.transpose(np.argsort(axes)), y.ravel()

@@ -74,7 +74,8 @@ class GroupNorm(Layer):
     ) -> None:
         super().__init__()
         self.num_channels = _checks.integer("num_channels", num_channels, 0)
-        self.num_groups = _checks.groups(num_groups, self.num_channels)
+        self.num_groups = _checks.groups(num_groups)
+        _checks.grouping(self.num_groups, self.num_channels)
         _checks.epsilon(eps)
         self.eps, self.affine = eps, bool(affine)
         self.layout, self.dtype = _checks.layout(layout), _checks.dtype(dtype)
