@@ -64,50 +64,12 @@ def like(name: str, value: Any, x: NDArray[Any]) -> NDArray[Any]:
     return array
 
 
-def _is_plain(value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> bool:
-    # What almost every call brings, told in a quarter of a microsecond. NumPy has one object for
-    # each dtype in native byte order, but for those that carry metadata.
-    return (
-        type(value) is np.ndarray
-        and value.dtype is dtype
-        and value.shape == shape
-        and value.flags.carray
-    )
-
-
-def are_plain(x: NDArray[Any], shape: tuple[int, ...], others: tuple[Any, ...], out: Any) -> bool:
-    """Return whether x, `out` and others, of this shape, need no change and no further check.
-
-    That is what almost every call brings: arrays in C order, writeable, of x's dtype, with memory
-    of their own, all but x perhaps None. It is told in a microsecond.
-    """
-    dtype, owned = x.dtype, x.flags.owndata
-    for array in others:
-        if array is not None:
-            if type(array) is not np.ndarray or array.dtype is not dtype or array.shape != shape:
-                return False
-            flags = array.flags
-            if array is out or not flags.carray:
-                return False
-            owned = owned and flags.owndata
-    if not x.flags.c_contiguous:
-        return False
-    if out is None:
-        return True
-    if not _is_plain(out, dtype, x.shape):
-        return False
-    # Two owners of memory have two memories.
-    if owned and out.flags.owndata:
-        return True
-    return not _memory.overlapping(out, others if out is x else (x, *others))
-
-
 def parameter(name: str, value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """Return value as a C-contiguous array of this shape and dtype, flagged writeable."""
-    if _is_plain(value, dtype, shape):
-        return value  # type: ignore[no-any-return]
     value = as_array(name, value)
     _shape_and_dtype(name, value, dtype, shape)
+    if value.flags.carray and value.dtype.isnative:
+        return value  # type: ignore[no-any-return]
     return np.ascontiguousarray(_memory.behaved(value)).reshape(shape)
 
 
@@ -142,8 +104,6 @@ def numbers(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.float64
 
 def running(name: str, value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """Return the memory of a running array, of any strides, to be updated in place."""
-    if _is_plain(value, dtype, shape):
-        return value  # type: ignore[no-any-return]
     array = as_array(name, value)
     # Whoever hands out its memory does so each time; a list gives two different copies.
     if type(value) is not np.ndarray and not (
@@ -313,8 +273,7 @@ def out(
     The first source is x (or what x became), whose shape and dtype the result has.
     """
     x = sources[0]
-    if not _is_plain(out, x.dtype, x.shape):
-        _result(out, x)
+    _result(out, x)
     for source in _memory.overlapping(out, sources):
         if not _memory.same_memory(out, source):
             raise ValueError("out must be x itself or share no memory with it, got an overlap")

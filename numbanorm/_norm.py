@@ -39,7 +39,7 @@ def batch_forward(
     eps = _checks.epsilon(eps)
     if training:
         momentum = _checks.finite("momentum", momentum)
-    else:
+    elif running_mean is None or running_var is None:
         _checks.inference(running_mean, running_var)
     if not task.is_plain(out, weight, bias, running_mean, running_var):
         weight, bias = task.parameters(weight, bias)
@@ -50,7 +50,8 @@ def batch_forward(
         return y, running_mean, running_var
     y, mean, var = task.normalize(weight, bias, eps, out)
     if task.x.size and (running_mean is not None or running_var is not None):
-        _stats.update(running_mean, running_var, tracked, mean, var, plan.values, momentum)
+        update = _run.update_running if task.plain and tracked is None else _stats.update
+        update(running_mean, running_var, tracked, mean, var, plan.values, momentum)
     elif tracked is not None:
         tracked += 1
     return y, mean, var
@@ -98,7 +99,8 @@ def instance_forward(
     y, mean, var = task.normalize(weight, bias, eps, out)
     mean, var = mean.reshape(plan.statistics), var.reshape(plan.statistics)
     if task.x.size and (running_mean is not None or running_var is not None):
-        _stats.update(running_mean, running_var, None, mean, var, plan.values, momentum)
+        update = _run.update_running if task.plain else _stats.update
+        update(running_mean, running_var, None, mean, var, plan.values, momentum)
     return y, mean, var
 
 

@@ -114,7 +114,9 @@ def affine(
     backwards: bool = False,
 ) -> None:
     """Normalise x into y by given means and variances."""
-    args = y, x, _present(weight, x), _present(bias, x), mean, var, eps, backwards
+    if weight is None or bias is None:
+        weight, bias = _present(weight, x), _present(bias, x)
+    args = y, x, weight, bias, mean, var, eps, backwards
     _threads.run(_affine(view), view, args, _workers(x))
 
 
@@ -141,8 +143,11 @@ def normalize(
         # Starting with what was read last.
         affine(y, x, weight, bias, mean, var, eps, view, backwards=True)
         return mean, var
-    mean, var = np.empty(view[0] * view[2]), np.empty(view[0] * view[2])
-    args = y, x, _present(weight, x), _present(bias, x), mean, var, eps, centred
+    count = view[0] * view[2]
+    mean, var = np.empty(count), np.empty(count)
+    if weight is None or bias is None:
+        weight, bias = _present(weight, x), _present(bias, x)
+    args = y, x, weight, bias, mean, var, eps, centred
     _threads.run(operation, view, args, workers)
     return mean, var
 
@@ -176,8 +181,8 @@ def update_running(
     tracked: Array | None,
     mean: Array,
     var: Array,
-    momentum: float,
     count: int,
+    momentum: float,
 ) -> None:
     """Set running arrays, C-contiguous, to (1 - momentum) * running + momentum * batch.
 

@@ -29,10 +29,10 @@ def update(
         if array is not None and not (array.flags.carray and array.dtype.isnative):
             break
     else:
-        _run.update_running(running_mean, running_var, tracked, mean, var, momentum, count)
+        _run.update_running(running_mean, running_var, tracked, mean, var, count, momentum)
         return
     moved = [None if array is None else _plain(array) for array in running]
-    _run.update_running(moved[0], moved[1], moved[2], mean, var, momentum, count)
+    _run.update_running(moved[0], moved[1], moved[2], mean, var, count, momentum)
     _memory.replace(
         [(old, new) for old, new in zip(running, moved) if old is not None and new is not None]
     )

@@ -120,3 +120,52 @@ def test_what_asarray_takes_is_taken(name):
     found = getattr(nbn, name)(**given)
     for a, b in zip(*((r if isinstance(r, tuple) else (r,)) for r in (wanted, found))):
         assert type(b) is np.ndarray and np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_results_and_parameters_of_one_slab(name):
+    """Views of one array own no memory: what is next to each other is no overlap."""
+    slab = np.zeros(2 * X.size + 6, "f4")
+    x, out = (slab[i * X.size :][: X.size].reshape(X.shape) for i in range(2))
+    size = 6 if name in CHANNELS else 4
+    weight = slab[2 * X.size :][:size]
+    x[...], weight[...] = X, 2
+    for result in (out, x):
+        given = {k: x if v is X else v for k, v in GOOD[name].items()} | {"weight": weight}
+        wanted = getattr(nbn, name)(**given)
+        found = getattr(nbn, name)(**given, out=result)
+        for a, b in zip(*((r if isinstance(r, tuple) else (r,)) for r in (wanted, found))):
+            np.testing.assert_array_equal(a, b)
+    with pytest.raises(ValueError, match="out must share no memory with parameters"):
+        getattr(nbn, name)(**given | {"weight": out.ravel()[-size:], "out": out})
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_result_that_is_the_weight_is_refused(name):
+    x, weight, one = np.arange(4, dtype="f4"), np.full(4, 2, "f4"), np.ones(1, "f4")
+    given = {k: one if v is TWO else x if v is X else v for k, v in GOOD[name].items()}
+    with pytest.raises(ValueError, match="out must share no memory with parameters"):
+        getattr(nbn, name)(**given | {"weight": weight, "out": weight})
+    assert (weight == 2).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "wrong"),
+    [
+        ("group_norm", {"num_groups": 1}, {"num_groups": True}),
+        ("group_norm", {"num_groups": 2}, {"num_groups": 2.0}),
+        ("layer_norm", {"normalized_shape": (4,)}, {"normalized_shape": (4.0,)}),
+        ("rms_norm", {"normalized_shape": (6, 4)}, {"normalized_shape": (6, 4.0)}),
+    ],
+)
+def test_what_equals_a_good_argument_is_not_as_good(name, good, wrong):
+    """Though the same shapes have just been worked on."""
+    getattr(nbn, name)(**GOOD[name] | good)
+    with pytest.raises(TypeError, match="must be an int"):
+        getattr(nbn, name)(**GOOD[name] | wrong)
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+def test_a_layout_that_has_no_hash(name):
+    with pytest.raises(ValueError, match="layout must be 'NCHW' or 'NHWC', got "):
+        getattr(nbn, name)(**GOOD[name] | {"layout": ["NCHW"]})
