@@ -97,7 +97,6 @@ def instance_forward(
         running_mean, running_var = task.running(running_mean, running_var, True)
         task.check_out(out, weight, bias, running_mean, running_var)
     y, mean, var = task.normalize(weight, bias, eps, out)
-    mean, var = mean.reshape(plan.statistics), var.reshape(plan.statistics)
     if task.x.size and (running_mean is not None or running_var is not None):
         update = _run.update_running if task.plain else _stats.update
         update(running_mean, running_var, None, mean, var, plan.values, momentum)
@@ -119,13 +118,12 @@ def group_forward(
 ) -> tuple[Array, Array, Array]:
     """Return y and the means and variances, (N, num_groups), float64."""
     task, groups = Task(x), _checks.groups(num_groups)
-    task.plan = plan = _shapes.group(task.x.shape, _checks.layout(layout), groups, True)
+    task.plan = _shapes.group(task.x.shape, _checks.layout(layout), groups, True)
     eps = _checks.epsilon(eps)
     if not task.is_plain(out, weight, bias):
         weight, bias = task.parameters(weight, bias)
         task.check_out(out, weight, bias)
-    y, mean, var = task.normalize(weight, bias, eps, out)
-    return y, mean.reshape(plan.statistics), var.reshape(plan.statistics)
+    return task.normalize(weight, bias, eps, out)
 
 
 def group_backward(
@@ -153,13 +151,12 @@ def row_forward(
     """
     task = Task(x)
     sizes = _checks.normalized_shape(normalized_shape)
-    task.plan = plan = _shapes.rows(task.x.shape, sizes)
+    task.plan = _shapes.rows(task.x.shape, sizes)
     eps = machine_epsilon(task.dtype) if eps is None else _checks.epsilon(eps)
     if not task.is_plain(out, weight, bias):
         weight, bias = task.parameters(weight, bias)
         task.check_out(out, weight, bias)
-    y, mean, var = task.normalize(weight, bias, eps, out, centred)
-    return y, mean.reshape(plan.statistics), var.reshape(plan.statistics)
+    return task.normalize(weight, bias, eps, out, centred)
 
 
 def row_backward(

@@ -95,10 +95,15 @@ def _present(parameter: Array | None, like: Array) -> Array:
     return _NONE[like.dtype] if parameter is None else parameter
 
 
-def moments(x: Array, view: View) -> tuple[Array, Array]:
-    """Return the mean and the biased variance of each statistic, in float64."""
-    mean, var = np.empty(view[0] * view[2]), np.empty(view[0] * view[2])
-    _threads.run(_moments(view), view, (x, mean, var), _workers(x))
+def _flat(a: Array, b: Array) -> tuple[Array, Array]:
+    """Return C-contiguous statistics in 1-d, as kernels take them."""
+    return (a, b) if a.ndim == b.ndim == 1 else (a.ravel(), b.ravel())
+
+
+def moments(x: Array, view: View, shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """Return the mean and the biased variance of each statistic, float64 arrays of this shape."""
+    mean, var = np.empty(shape), np.empty(shape)
+    _threads.run(_moments(view), view, (x, *_flat(mean, var)), _workers(x))
     return mean, var
 
 
@@ -127,27 +132,28 @@ def normalize(
     bias: Array | None,
     eps: float,
     view: View,
+    shape: tuple[int, ...],
     centred: bool = True,
 ) -> tuple[Array, Array]:
     """Normalise x into y by its own statistics; returns their means and biased variances.
 
-    If not `centred` (rows only), by its mean square: the mean counts as 0.
+    Those are float64 arrays of this shape. If not `centred` (rows only), x is normalised by its
+    mean square: the mean counts as 0.
     """
     workers = _workers(x)
     operation = _normalize(view, 64 // x.itemsize, workers)
     if operation is None:
-        mean, var = moments(x, view)
+        mean, var = moments(x, view, shape)
         if not centred:
             var += mean * mean
-            mean[:] = 0.0
+            mean[...] = 0.0
         # Starting with what was read last.
-        affine(y, x, weight, bias, mean, var, eps, view, backwards=True)
+        affine(y, x, weight, bias, *_flat(mean, var), eps, view, backwards=True)
         return mean, var
-    count = view[0] * view[2]
-    mean, var = np.empty(count), np.empty(count)
+    mean, var = np.empty(shape), np.empty(shape)
     if weight is None or bias is None:
         weight, bias = _present(weight, x), _present(bias, x)
-    args = y, x, weight, bias, mean, var, eps, centred
+    args = y, x, weight, bias, *_flat(mean, var), eps, centred
     _threads.run(operation, view, args, workers)
     return mean, var
 
@@ -196,7 +202,7 @@ def update_running(
         running_mean, running_var = _present(running_mean, given), _present(running_var, given)
     size = given.size
     batch = mean.size // size if size else 0
-    counter, found = _UNCOUNTED if tracked is None else tracked, (mean.ravel(), var.ravel())
+    counter, found = _UNCOUNTED if tracked is None else tracked, _flat(mean, var)
     update = _kernels().finishing.update
     update(running_mean, running_var, counter, *found, size, batch, count, momentum)
 
@@ -204,8 +210,7 @@ def update_running(
 def statistics(mean: Array, var: Array, eps: float, dtype: np.dtype[Any]) -> tuple[Array, Array]:
     """Return means and 1 / sqrt(var + eps), or 0 where that is 1 / 0, as new arrays of a dtype."""
     means, rstd = np.empty(mean.shape, dtype), np.empty(var.shape, dtype)
-    found = mean.ravel(), var.ravel()
-    _kernels().finishing.statistics(means.ravel(), rstd.ravel(), *found, float(eps))
+    _kernels().finishing.statistics(*_flat(means, rstd), *_flat(mean, var), float(eps))
     return means, rstd
 
 

@@ -115,11 +115,12 @@ class Task:
         """Return the mean and biased variance of each statistic, float64; NaN if x is empty."""
         memory, axes = _view.arrange(self.x, self.plan.axes)
         if memory.size:
-            return _run.moments(memory, self.plan.view if axes is None else self.plan.swapped)
+            view = self.plan.view if axes is None else self.plan.swapped
+            return _run.moments(memory, view, self.plan.statistics)
         return self._nothing()
 
     def _nothing(self) -> tuple[Array, Array]:
-        mean, var = np.full((2, math.prod(self.plan.statistics)), np.nan)
+        mean, var = np.full((2, *self.plan.statistics), np.nan)
         return mean, var
 
     def normalize(
@@ -133,7 +134,8 @@ class Task:
         if memory.size:
             if len(self.plan.parameters) > 1:
                 weight, bias = _flat(weight), _flat(bias)
-            mean, var = _run.normalize(target, memory, weight, bias, eps, view, centred)
+            shape = self.plan.statistics
+            mean, var = _run.normalize(target, memory, weight, bias, eps, view, shape, centred)
         else:
             mean, var = self._nothing()
         return y if out is None or out is y else _settle(out, y), mean, var

@@ -33,7 +33,7 @@ from numbanorm import _run
 for dtype in sys.argv[1:]:
     mean, var = np.zeros(2, dtype), np.ones(2, dtype)
     count = np.zeros((), np.int64)
-    _run.update_running(mean, var, count, np.array([1.0, 2]), np.array([3.0, 4]), 0.5, 4)
+    _run.update_running(mean, var, count, np.array([1.0, 2]), np.array([3.0, 4]), 4, 0.5)
     assert mean.tolist() == [0.5, 1] and count == 1, (dtype, mean)
     np.testing.assert_allclose(var, [2.5, 0.5 + 2 * 4 / 3], rtol=1e-6)
     found, rstd = _run.statistics(mean, var, 0.0, np.dtype(dtype))
