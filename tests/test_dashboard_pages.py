@@ -64,7 +64,11 @@ def page(chromium, site):
         page = chromium.new_page(base_url=base)
         page.set_default_timeout(10_000)
         page.on("request", lambda r: r.url.startswith(base) or note(problems, "remote", r.url))
-        page.on("requestfailed", lambda r: note(problems, "failed", r.url))
+        # A request that is under way when the next page is opened is aborted, and no problem.
+        page.on(
+            "requestfailed",
+            lambda r: r.failure == "net::ERR_ABORTED" or note(problems, "failed", r.url, r.failure),
+        )
         page.on("response", lambda r: r.status < 400 or note(problems, r.status, r.url))
         page.on("pageerror", lambda error: note(problems, "error", error))
         page.on("console", lambda m: m.type == "error" and note(problems, "console", m.text))
@@ -76,7 +80,7 @@ def page(chromium, site):
 
 def note(problems, *what):
     """Keep what went wrong, except for what needs no request."""
-    if not str(what[-1]).startswith("data:"):
+    if not any(str(one).startswith("data:") for one in what):
         problems.append(what)
 
 
