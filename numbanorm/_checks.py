@@ -198,6 +198,7 @@ def shape(name: str, value: Any) -> tuple[int, ...]:
 
 def normalized_shape(value: Any) -> tuple[int, ...]:
     """Return the shape of axes that are normalised."""
+    # What almost every call brings; the rules below take a microsecond.
     if type(value) is int and value >= 0:
         return (value,)
     if type(value) is tuple and len(value) == 1 and type(value[0]) is int and value[0] >= 0:

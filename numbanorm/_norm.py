@@ -39,7 +39,7 @@ def batch_forward(
     eps = _checks.epsilon(eps)
     if training:
         momentum = _checks.finite("momentum", momentum)
-    elif running_mean is None or running_var is None:
+    else:
         _checks.inference(running_mean, running_var)
     if not task.is_plain(out, weight, bias, running_mean, running_var):
         weight, bias = task.parameters(weight, bias)
@@ -50,8 +50,8 @@ def batch_forward(
         return y, running_mean, running_var
     y, mean, var = task.normalize(weight, bias, eps, out)
     if task.x.size and (running_mean is not None or running_var is not None):
-        update = _run.update_running if task.plain and tracked is None else _stats.update
-        update(running_mean, running_var, tracked, mean, var, plan.values, momentum)
+        plain = task.plain and tracked is None
+        _stats.update(running_mean, running_var, tracked, mean, var, plan.values, momentum, plain)
     elif tracked is not None:
         tracked += 1
     return y, mean, var
@@ -98,8 +98,8 @@ def instance_forward(
         task.check_out(out, weight, bias, running_mean, running_var)
     y, mean, var = task.normalize(weight, bias, eps, out)
     if task.x.size and (running_mean is not None or running_var is not None):
-        update = _run.update_running if task.plain else _stats.update
-        update(running_mean, running_var, None, mean, var, plan.values, momentum)
+        count = plan.values
+        _stats.update(running_mean, running_var, None, mean, var, count, momentum, task.plain)
     return y, mean, var
 
 

@@ -46,11 +46,12 @@ class Plan(NamedTuple):
 def _of_channels(
     shape: tuple[int, ...],
     layout: str,
+    channels: int,
     statistics: tuple[int, ...],
     view: Callable[[bool, int, int, int], _plan.View],
 ) -> Plan:
     """Return what a norm with these statistics has to do, and a parameter per channel."""
-    channels, ndim, first = _checks.channels(shape, layout), len(shape), layout == "NCHW"
+    ndim, first = len(shape), layout == "NCHW"
     sizes = shape[0], channels, _spatial(shape, layout)
     axes = (0, *range(2, ndim), 1) if first else (0, ndim - 1, *range(1, ndim - 1))
     values = math.prod(shape) // max(1, math.prod(statistics))
@@ -68,7 +69,7 @@ def batch(shape: tuple[int, ...], layout: str, training: bool) -> Plan:
     channels = _checks.channels(shape, layout)
     if training:
         _checks.batch_size(shape, channels)
-    return _of_channels(shape, layout, (channels,), _plan.batch_view)
+    return _of_channels(shape, layout, channels, (channels,), _plan.batch_view)
 
 
 @_kept
@@ -77,17 +78,18 @@ def instance(shape: tuple[int, ...], layout: str, own: bool) -> Plan:
     channels = _checks.channels(shape, layout)
     if own:
         _checks.spatial_size(shape, _spatial(shape, layout))
-    return _of_channels(shape, layout, (shape[0], channels), _plan.instance_view)
+    return _of_channels(shape, layout, channels, (shape[0], channels), _plan.instance_view)
 
 
 @_kept
 def group(shape: tuple[int, ...], layout: str, groups: int, forward: bool) -> Plan:
     """Return what group norm has to do: a statistic per sample and group of channels."""
-    _checks.grouping(groups, _checks.channels(shape, layout))
+    channels = _checks.channels(shape, layout)
+    _checks.grouping(groups, channels)
     if forward:
         _checks.group_size(shape, groups)
     view = partial(_plan.group_view, groups=groups)
-    return _of_channels(shape, layout, (shape[0], groups), view)
+    return _of_channels(shape, layout, channels, (shape[0], groups), view)
 
 
 @_kept

@@ -18,17 +18,14 @@ def update(
     var: NDArray[Any],
     count: int,
     momentum: float,
+    plain: bool,
 ) -> None:
     """Move running statistics, of any strides, all or, where that fails, none of them.
 
-    See `_run.update_running`.
+    If `plain`, a kernel is known to be able to work on them. See `_run.update_running`.
     """
     running = running_mean, running_var, tracked
-    for array in running:
-        # What a kernel cannot work on.
-        if array is not None and not (array.flags.carray and array.dtype.isnative):
-            break
-    else:
+    if plain or all(map(_is_plain, running)):
         _run.update_running(running_mean, running_var, tracked, mean, var, count, momentum)
         return
     moved = [None if array is None else _plain(array) for array in running]
@@ -36,6 +33,11 @@ def update(
     _memory.replace(
         [(old, new) for old, new in zip(running, moved) if old is not None and new is not None]
     )
+
+
+def _is_plain(array: NDArray[Any] | None) -> bool:
+    """Return whether a kernel can work on the array, if there is one."""
+    return array is None or (array.flags.carray and array.dtype.isnative)
 
 
 def _plain(array: NDArray[Any]) -> NDArray[Any]:

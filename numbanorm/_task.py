@@ -107,15 +107,19 @@ class Task:
         if self.plain:
             y = np.empty(x.shape, x.dtype) if out is None else out
             return y, y.ravel(), x.ravel(), plan.view
-        memory, axes = _view.arrange(x, plan.axes)
+        memory, axes, view = self._arranged()
         y, target = _view.place(out, x.shape, x.dtype, axes)
-        return y, target, memory, plan.view if axes is None else plan.swapped
+        return y, target, memory, view
+
+    def _arranged(self) -> tuple[Array, _view.Axes, View]:
+        """Return x's memory in 1-d, the order of axes in it, and what it is to a kernel."""
+        memory, axes = _view.arrange(self.x, self.plan.axes)
+        return memory, axes, self.plan.view if axes is None else self.plan.swapped
 
     def moments(self) -> tuple[Array, Array]:
         """Return the mean and biased variance of each statistic, float64; NaN if x is empty."""
-        memory, axes = _view.arrange(self.x, self.plan.axes)
+        memory, _, view = self._arranged()
         if memory.size:
-            view = self.plan.view if axes is None else self.plan.swapped
             return _run.moments(memory, view, self.plan.statistics)
         return self._nothing()
 
@@ -138,7 +142,7 @@ class Task:
             mean, var = _run.normalize(target, memory, weight, bias, eps, view, shape, centred)
         else:
             mean, var = self._nothing()
-        return y if out is None or out is y else _settle(out, y), mean, var
+        return _settle(out, y), mean, var
 
     def affine(
         self, weight: Any, bias: Any, mean: Array, var: Array, eps: float, out: Any
@@ -147,7 +151,7 @@ class Task:
         y, target, memory, view = self._memory(out)
         if memory.size:
             _run.affine(target, memory, weight, bias, mean, var, eps, view)
-        return y if out is None or out is y else _settle(out, y)
+        return _settle(out, y)
 
     def backward(
         self,
@@ -173,7 +177,7 @@ class Task:
         if out is not None:
             sources = _checks.as_array("x", self._given), _checks.as_array("dy", dy)
             _checks.out(out, sources, (weight, mean, rstd))
-        memory, axes = _view.arrange(self.x, self.plan.axes)
+        memory, axes, view = self._arranged()
         dx, target = _view.place(out, self.x.shape, self.x.dtype, axes)
         if self.x.size == 0:
             dweight, dbias = np.zeros((2, math.prod(self.plan.parameters)), self.dtype)
@@ -187,18 +191,20 @@ class Task:
                 weight,
                 mean,
                 rstd.ravel(),
-                self.plan.view if axes is None else self.plan.swapped,
+                view,
                 bool(training),
                 centred,
             )
-        return dx if out is None or out is dx else _settle(out, dx), dweight, dbias
+        return _settle(out, dx), dweight, dbias
 
 
 def _flat(parameter: Array | None) -> Array | None:
     return None if parameter is None else parameter.ravel()
 
 
-def _settle(out: Array, y: Array) -> Array:
-    """Return out, holding y, which was computed beside it."""
+def _settle(out: Array | None, y: Array) -> Array:
+    """Return out, holding y, which is out itself or was computed beside it; y without an out."""
+    if out is None or out is y:
+        return y
     np.asarray(out)[...] = y
     return out

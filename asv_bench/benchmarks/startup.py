@@ -76,6 +76,7 @@ class SmallBeside(_Small):
         try:
             import torch
         except ImportError:
+            # How asv is told that there is nothing to measure.
             raise NotImplementedError from None
         super().setup(mode)
         torch.set_num_threads(1)

@@ -68,6 +68,7 @@ class Layer:
     def _backward(
         self, dy: ArrayLike, *saved: Any
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Return the gradients of x, weight and bias, from what a call saved: each layer's own."""
         raise NotImplementedError
 
     def parameters(self) -> dict[str, NDArray[Any]]:
