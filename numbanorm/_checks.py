@@ -15,13 +15,15 @@ from numbanorm._status import RULES, Status
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# From a dtype x may have to the dtype of its parameters, running arrays and returned statistics.
+# From a dtype x may have to that of its parameters and running arrays.
 DTYPES: dict[np.dtype[Any], np.dtype[Any]] = {
     np.dtype(kind): np.dtype(kind) for kind in (np.float32, np.float64)
 }
 INF = float("inf")
 
 _FLOAT64 = np.dtype(np.float64)
+# The dtypes in which statistics are taken; they come out float64.
+_STATISTICS = np.dtype(np.float32), _FLOAT64
 _NAMES = " or ".join(map(str, DTYPES))
 
 
@@ -82,14 +84,13 @@ def _shape_and_dtype(
         raise TypeError(f"{name} must be {dtype} like x, got {value.dtype}")
 
 
-def statistics(
-    given: dict[str, Any], dtype: np.dtype[Any], shape: tuple[int, ...]
-) -> list[NDArray[Any]]:
-    """Return the statistics a backward pass is given: all of this dtype, or all float64."""
-    arrays = {name: as_array(name, value) for name, value in given.items()}
-    if all(array.dtype.newbyteorder("=") == _FLOAT64 for array in arrays.values()):
-        dtype = _FLOAT64
-    return [parameter(name, array, dtype, shape) for name, array in arrays.items()]
+def statistic(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return a mean or rstd that a backward pass is given, float64 or float32, C-contiguous."""
+    array = as_array(name, value)
+    dtype = array.dtype.newbyteorder("=")
+    if array.shape == shape and dtype not in _STATISTICS:
+        raise TypeError(f"{name} must be float64 or float32, got {array.dtype}")
+    return parameter(name, array, dtype, shape)
 
 
 def numbers(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -345,28 +346,45 @@ def layer_input(
 
 
 def called(saved: tuple[Any, ...] | None, name: str) -> tuple[Any, ...]:
-    """Return what the last call of a layer saved."""
+    """Return what a call of a layer saved."""
     if saved is None:
-        raise RuntimeError(f"{name}.backward must come after a call of the layer, got no call yet")
+        raise RuntimeError(
+            f"{name}.backward must follow a call that saved its input, got none since the last "
+            "backward: call the layer anew for each backward, in training mode or with "
+            "save_for_backward = True; a layer that is used several times before takes the "
+            "functions, which are given what they need"
+        )
     return saved
 
 
-def state_names(given: Iterable[str], own: Iterable[str], optional: str) -> None:
-    """Check the names of a state to load."""
-    missing = [name for name in own if name not in given and name != optional]
-    unknown = [name for name in given if name not in own]
-    if missing or unknown:
+def state_keys(own: Iterable[str], missing: list[str], unexpected: list[str]) -> None:
+    """Refuse a state to load in which keys are missing, or are nothing's."""
+    if missing or unexpected:
         lists = f"missing {missing}" if missing else ""
-        lists += " and " if missing and unknown else ""
-        lists += f"unknown {unknown}" if unknown else ""
-        raise ValueError(f"state_dict must have the names {list(own)}, got {lists}")
+        lists += " and " if missing and unexpected else ""
+        lists += f"unexpected {unexpected}" if unexpected else ""
+        raise ValueError(f"state_dict must have the keys {list(own)}, got {lists}")
 
 
-def state_value(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return a value to load, of this shape."""
-    array = as_array(name, value)
-    if array.shape != shape:
-        raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+def state_value(key: str, name: str, value: Any, own: NDArray[Any]) -> NDArray[Any]:
+    """Return a value to load into a layer's own array of this name."""
+    if not own.flags.writeable:
+        raise ValueError(f"{key} must be writeable to be loaded into, got a read-only array")
+    array = _state_array(key, value)
+    if array.shape != own.shape:
+        raise ValueError(f"{key} must have shape {own.shape}, got {array.shape}")
     if array.dtype.kind not in "fiu":
-        raise TypeError(f"{name} must be real numbers, got {array.dtype}")
+        raise TypeError(f"{key} must be real numbers, got {array.dtype}")
+    if name in ("running_var", "num_batches_tracked") and (array < 0).any():
+        raise ValueError(f"{key} must not be negative, got {array.min()}")
     return array
+
+
+def _state_array(key: str, value: Any) -> NDArray[Any]:
+    """Return a saved value as an array; numbers of 16 bits that NumPy doesn't know, in 32."""
+    if hasattr(value, "detach") and hasattr(value, "float"):
+        # A torch tensor. NumPy has no bfloat16, and takes none that requires a gradient.
+        value = value.detach()
+        value = value.float() if value.dtype.is_floating_point and value.itemsize < 4 else value
+    array = as_array(key, value)
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,17 +31,19 @@ def batch_forward(
 ) -> tuple[Array, Array, Array]:
     """Return y and the mean and variance it was normalised by; update running arrays in training.
 
-    Training also adds one to `tracked`. The statistics are float64 in training, else of x's dtype,
-    and never the running arrays themselves unless those are C-contiguous. For an empty x in
-    training they are NaN.
+    Training also adds one to `tracked`, and a momentum of None then stands for the average of all
+    batches. The statistics are float64 in training, else of x's dtype, and never the running arrays
+    themselves unless those are C-contiguous. For an empty x in training they are NaN.
     """
     task, training = Task(x), bool(training)
     task.plan = plan = _shapes.batch(task.x.shape, _checks.layout(layout), training)
     eps = _checks.epsilon(eps)
-    if training:
-        momentum = _checks.finite("momentum", momentum)
-    else:
+    if not training:
         _checks.inference(running_mean, running_var)
+    elif momentum is None and tracked is not None:
+        momentum = math.nan
+    else:
+        momentum = _checks.finite("momentum", momentum)
     if not task.is_plain(out, weight, bias, running_mean, running_var):
         weight, bias = task.parameters(weight, bias)
         running_mean, running_var = task.running(running_mean, running_var, training)
@@ -186,7 +189,7 @@ def moments(x: Any, layout: str, correction: Any) -> tuple[Array, Array]:
     mean, var = task.moments()
     if correction and task.x.size:
         var *= plan.values / (plan.values - correction)
-    return _run.converted(mean, task.dtype), _run.converted(var, task.dtype)
+    return mean, var
 
 
 def standardize(x: Any, mean: Any, std: Any, layout: str, out: Any) -> Array:

@@ -34,6 +34,7 @@ class _Kernels:
         from numbanorm.kernels import (
             backward_across,
             backward_along,
+            backward_few,
             backward_rows,
             copying,
             finishing,
@@ -42,9 +43,10 @@ class _Kernels:
             forward_rows,
         )
 
-        # In the order of `_plan.ALONG`, `ACROSS` and `ROWS`.
-        self.forward = forward_along, forward_across, forward_rows
-        self.backward = backward_along, backward_across, backward_rows
+        along, across, rows = _plan.ALONG, _plan.ACROSS, _plan.ROWS
+        self.forward = {along: forward_along, across: forward_across, rows: forward_rows}
+        self.backward = {along: backward_along, across: backward_across, rows: backward_rows}
+        self.backward[_plan.FEW] = backward_few
         self.copying, self.finishing = copying, finishing
 
 
@@ -174,7 +176,7 @@ def backward(
     If not `centred` (rows only), x was normalised by its mean square: mean is empty.
     """
     # Statistics of either type, one compiled kernel.
-    mean, rstd = converted(mean, _FLOAT64), converted(rstd, _FLOAT64)
+    mean, rstd = widened(mean), widened(rstd)
     dweight, dbias = np.empty((2, view[2] * view[3]), x.dtype)
     args = dx, dweight, dbias, dy, x, _present(weight, x), mean, rstd, training, centred
     _threads.run(_backward(view, training), view, args, _workers(x))
@@ -193,7 +195,8 @@ def update_running(
     """Set running arrays, C-contiguous, to (1 - momentum) * running + momentum * batch.
 
     The batch's statistics are the means over the first axis of `mean` and `var`, if these have two;
-    a variance comes biased, of `count` values, and is counted unbiased. One is added to `tracked`.
+    a variance comes biased, of `count` values, and is counted unbiased. One is added to `tracked`;
+    a momentum of NaN is that of the average of all that `tracked` then counts.
     """
     given = running_var if running_mean is None else running_mean
     if given is None:
@@ -207,19 +210,19 @@ def update_running(
     update(running_mean, running_var, counter, *found, size, batch, count, momentum)
 
 
-def statistics(mean: Array, var: Array, eps: float, dtype: np.dtype[Any]) -> tuple[Array, Array]:
-    """Return means and 1 / sqrt(var + eps), or 0 where that is 1 / 0, as new arrays of a dtype."""
-    means, rstd = np.empty(mean.shape, dtype), np.empty(var.shape, dtype)
+def statistics(mean: Array, var: Array, eps: float) -> tuple[Array, Array]:
+    """Return means and 1 / sqrt(var + eps), or 0 where that is 1 / 0, as new float64 arrays."""
+    means, rstd = np.empty(mean.shape), np.empty(var.shape)
     _kernels().finishing.statistics(*_flat(means, rstd), *_flat(mean, var), float(eps))
     return means, rstd
 
 
-def converted(values: Array, dtype: np.dtype[Any]) -> Array:
-    """Return values, 1-d, in a dtype, whatever the calling thread does to subnormal numbers."""
-    if values.dtype == dtype:
+def widened(values: Array) -> Array:
+    """Return values, 1-d, in float64, whatever the calling thread does to subnormal numbers."""
+    if values.dtype == _FLOAT64:
         return values
-    result = np.empty(values.shape, dtype)
-    _kernels().finishing.convert(result, values)
+    result = np.empty(values.shape)
+    _kernels().finishing.widen(result, values)
     return result
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from numbanorm import _checks, _memory, _run
+from numbanorm import _memory, _run
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,5 +48,5 @@ def _plain(array: NDArray[Any]) -> NDArray[Any]:
 def returned(
     y: NDArray[Any], mean: NDArray[Any], var: NDArray[Any], eps: float
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return what `return_stats` adds to y: the means and reciprocal deviations, of its dtype."""
-    return y, *_run.statistics(mean, var, eps, _checks.DTYPES[y.dtype.newbyteorder("=")])
+    """Return what `return_stats` adds to y: the means and reciprocal deviations, float64."""
+    return y, *_run.statistics(mean, var, eps)

@@ -168,12 +168,8 @@ class Task:
         If not `centred`, x was normalised by its mean square, and there is no mean.
         """
         upstream, shape = _checks.like("dy", dy, self.x), self.plan.statistics
-        if centred:
-            given = {"mean": mean, "rstd": rstd}
-            mean, rstd = _checks.statistics(given, self.dtype, shape)
-        else:
-            (rstd,) = _checks.statistics({"rstd": rstd}, self.dtype, shape)
-            mean = None
+        mean = _checks.statistic("mean", mean, shape) if centred else None
+        rstd = _checks.statistic("rstd", rstd, shape)
         if out is not None:
             sources = _checks.as_array("x", self._given), _checks.as_array("dy", dy)
             _checks.out(out, sources, (weight, mean, rstd))

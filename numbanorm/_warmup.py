@@ -101,11 +101,10 @@ def _finish(dtype: np.dtype[Any]) -> None:
     array, wide, counter = np.empty(0, dtype), np.empty(0), np.zeros((), np.int64)
     _compile(finishing.update, array, array, counter, wide, wide, 1, 1, 1, 0.1)
     _compile(finishing.divide_by, wide, array, wide)
-    for result, found in itertools.product((array, wide), repeat=2):
-        _compile(finishing.statistics, result, result, found, found, 0.0)
-    if array.dtype != wide.dtype:
-        _compile(finishing.convert, array, wide)
-        _compile(finishing.convert, wide, array)
+    for found in (array, wide):
+        _compile(finishing.statistics, wide, wide, found, found, 0.0)
+    # Given statistics are float64, or float32 beside any x.
+    _compile(finishing.widen, wide, np.empty(0, np.float32))
 
 
 def _for_numba(dtype: np.dtype[Any]) -> dict[tuple[Any, ...], Step]:

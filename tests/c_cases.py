@@ -49,7 +49,7 @@ def _train(x, layout, inputs, name, function, found):
     n, c, _ = sizes(x, layout)
     weight, bias = inputs.parameters(c, x.dtype)
     mean, var = inputs.draw(c, x.dtype), inputs.draw(c, x.dtype)
-    y, saved_mean, saved_rstd = np.empty_like(x), *np.empty((2, found(n, c)), x.dtype)
+    y, saved_mean, saved_rstd = np.empty_like(x), *np.empty((2, found(n, c)))
     args = y, *images(x, layout), weight, bias, mean, var, 0.3, EPS, saved_mean, saved_rstd
     wanted_mean, wanted_var = mean.copy(), var.copy()
     results = function(
@@ -79,7 +79,7 @@ def groups_of(channels):
 def group(x, layout, inputs):
     n, c, _ = sizes(x, layout)
     (weight, bias), g = inputs.parameters(c, x.dtype), groups_of(c)
-    y, mean, rstd = np.empty_like(x), *np.empty((2, n * g), x.dtype)
+    y, mean, rstd = np.empty_like(x), *np.empty((2, n * g))
     args = y, *images(x, layout), g, weight, bias, EPS, mean, rstd
     wanted = nbn.group_norm(x, g, weight, bias, EPS, layout=layout, return_stats=True)
     return "group_norm", args, (y, mean, rstd), wanted
@@ -87,7 +87,7 @@ def group(x, layout, inputs):
 
 def batch_backward(x, layout, inputs, training=True):
     _, c, _ = sizes(x, layout)
-    mean, rstd = inputs.draw(c, x.dtype), inputs.draw(c, x.dtype)
+    mean, rstd = inputs.draw(c, float), inputs.draw(c, float)
     given = mean, rstd, inputs.parameters(c, x.dtype)[0], training
     return _backward(x, layout, inputs, "batch_norm_backward", nbn.batch_norm_backward, given)
 
@@ -98,7 +98,7 @@ def batch_backward_infer(x, layout, inputs):
 
 def instance_backward(x, layout, inputs):
     n, c, _ = sizes(x, layout)
-    mean, rstd = inputs.draw((n, c), x.dtype), inputs.draw((n, c), x.dtype)
+    mean, rstd = inputs.draw((n, c), float), inputs.draw((n, c), float)
     given = mean, rstd, inputs.parameters(c, x.dtype)[0], True
     return _backward(x, layout, inputs, "instance_norm_backward", nbn.instance_norm_backward, given)
 
@@ -114,7 +114,7 @@ def _backward(x, layout, inputs, name, function, given):
 def group_backward(x, layout, inputs):
     n, c, _ = sizes(x, layout)
     g = groups_of(c)
-    mean, rstd = inputs.draw((n, g), x.dtype), inputs.draw((n, g), x.dtype)
+    mean, rstd = inputs.draw((n, g), float), inputs.draw((n, g), float)
     weight, _ = inputs.parameters(c, x.dtype)
     dy, dx = inputs.draw(x.shape, x.dtype, -2), np.empty_like(x)
     dweight, dbias = np.empty((2, c), x.dtype)
@@ -130,7 +130,7 @@ def rows(x):
 def layer(x, layout, inputs):
     count, size = rows(x)
     weight, bias = inputs.parameters(size, x.dtype)
-    y, mean, rstd = np.empty_like(x), *np.empty((2, count), x.dtype)
+    y, mean, rstd = np.empty_like(x), *np.empty((2, count))
     args = y, x, count, size, weight, bias, EPS, mean, rstd
     wanted = nbn.layer_norm(x, size, weight, bias, EPS, return_stats=True)
     return "layer_norm", args, (y, mean, rstd), wanted
@@ -139,14 +139,14 @@ def layer(x, layout, inputs):
 def rms(x, layout, inputs):
     count, size = rows(x)
     weight, _ = inputs.parameters(size, x.dtype)
-    y, rstd = np.empty_like(x), np.empty(count, x.dtype)
+    y, rstd = np.empty_like(x), np.empty(count)
     wanted = nbn.rms_norm(x, size, weight, EPS, return_stats=True)
     return "rms_norm", (y, x, count, size, weight, EPS, rstd), (y, rstd), wanted
 
 
 def layer_backward(x, layout, inputs):
     count, size = rows(x)
-    mean, rstd = inputs.draw((*x.shape[:2], 1), x.dtype), inputs.draw((*x.shape[:2], 1), x.dtype)
+    mean, rstd = inputs.draw((*x.shape[:2], 1), float), inputs.draw((*x.shape[:2], 1), float)
     weight, _ = inputs.parameters(size, x.dtype)
     dy, dx = inputs.draw(x.shape, x.dtype, -2), np.empty_like(x)
     dweight, dbias = np.empty((2, size), x.dtype)
@@ -157,7 +157,7 @@ def layer_backward(x, layout, inputs):
 
 def rms_backward(x, layout, inputs):
     count, size = rows(x)
-    rstd, dy = inputs.draw((*x.shape[:2], 1), x.dtype), inputs.draw(x.shape, x.dtype, -2)
+    rstd, dy = inputs.draw((*x.shape[:2], 1), float), inputs.draw(x.shape, x.dtype, -2)
     weight, _ = inputs.parameters(size, x.dtype)
     dx, dweight = np.empty_like(x), np.empty(size, x.dtype)
     args = dx, dweight, dy, x, count, size, weight, rstd
@@ -166,14 +166,14 @@ def rms_backward(x, layout, inputs):
 
 def mean_var(x, layout, inputs):
     _, c, _ = sizes(x, layout)
-    mean, var = np.empty((2, c), x.dtype)
+    mean, var = np.empty((2, c))
     args = mean, var, *images(x, layout), 1.0
     return "channel_mean_var", args, args[:2], nbn.channel_mean_var(x, layout=layout, correction=1)
 
 
 def normalize(x, layout, inputs):
     _, c, _ = sizes(x, layout)
-    mean, std, y = inputs.draw(c, x.dtype), inputs.draw(c, x.dtype), np.empty_like(x)
+    mean, std, y = inputs.draw(c, float), inputs.draw(c, float), np.empty_like(x)
     args = y, *images(x, layout), mean, std
     return "channel_normalize", args, (y,), (nbn.channel_normalize(x, mean, std, layout=layout),)
 

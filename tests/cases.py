@@ -53,9 +53,12 @@ EPS = {np.dtype(np.float32): 2.0**-23, np.dtype(np.float64): 2.0**-52}
 # rounded terms stay below 1e-12 for all sizes here (the statistics are good to 1e-15 * sqrt(M)).
 GRADIENT = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-12}
 
-# Mean and variance, relative: DESIGN.md 3 for float32; float64's is 1e-6 * eps64 / eps32 with
-# room for the missing wider accumulator.
-STATISTICS = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-13}
+# Mean and variance, relative: float64, whatever x's type. The sums of squares of float32 values
+# whose mean is a thousand deviations from 0 cancel to a millionth.
+STATISTICS = {np.dtype(np.float32): 1e-10, np.dtype(np.float64): 1e-13}
+
+# Running statistics have x's type.
+RUNNING = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-13}
 
 # Against PyTorch, which has its own rounding errors: a few units of the largest element.
 TORCH = {np.dtype(np.float32): 2e-5, np.dtype(np.float64): 1e-11}
@@ -146,7 +149,8 @@ def gradient_error(got, wanted, dy, rstd, weight, layout):
     """Return the error of dx relative to its largest element.
 
     With two or three values a channel dx is what is left when terms of the size of rstd*w*dy
-    cancel, however it is computed: below 8 values the error is taken relative to a 16th of those.
+    cancel, in arithmetic no wider than itself: below 8 values the error is taken relative to a 16th
+    of those.
     """
     count = dy.size // max(channels(dy.shape, layout), 1)
     largest = float(np.abs(wanted).max(initial=0))

@@ -112,11 +112,12 @@ def test_null(c_way, case):
 
 @pytest.mark.parametrize("case", CASES)
 def test_alignment(c_way, case):
-    room = np.zeros(400, np.float32)
-    off = ffi().cast("float *", room.ctypes.data + 2)
+    """Half an element off: for statistics, which are double, that is what does for float."""
+    room = np.zeros(400)
     _, args, _, _ = arguments(case, np.ones(SHAPE, np.float32))
     for one, value in args.items():
         if isinstance(value, np.ndarray):
+            off = ffi().cast("void *", room.ctypes.data + value.itemsize // 2)
             assert refused(c_way, case, **{one: off}) is Status.ALIGNMENT
     assert not room.any()
 
@@ -129,9 +130,13 @@ def test_overlap(c_way, case):
     own = {one for one, value in arrays.items() if any(value is array for array in written)}
     for one in own:
         for other in arrays.keys() - {one}:
-            room = np.zeros(400, np.float32)
-            size = max(arrays[one].size, arrays[other].size)
-            shared = {one: room[:size], other: room[min(arrays[one].size, size) - 1 :]}
+            room = np.zeros(400)
+            # The other begins with the last eight bytes of the one.
+            last = (arrays[one].nbytes - 1) // 8
+            shared = {
+                one: room.view(arrays[one].dtype),
+                other: room[last:].view(arrays[other].dtype),
+            }
             assert refused(c_way, case, **shared) is Status.OVERLAP
             assert not room.any()
 

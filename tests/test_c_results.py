@@ -62,7 +62,8 @@ def test_optional_pointers(c_way):
     x, dy = rng.normal(3, 2, (2, 3, 6, 20)).astype(np.float32)
     images, none, eps = c_cases.images(x, "NCHW"), None, c_cases.EPS
     train = *images, none, none, none, none, 0.1, eps, none, none
-    mean, rstd = rng.normal(1, 0.1, (2, 18)).astype(np.float32)
+    mean, rstd = rng.normal(1, 0.1, (2, 18))
+    running = mean[:6].astype(np.float32), rstd[:6].astype(np.float32)
     per_sample, per_row = (mean.reshape(3, 6), rstd.reshape(3, 6)), (3, 6, 1)
     given = mean.reshape(per_row), rstd.reshape(per_row)
     calls = {
@@ -72,8 +73,8 @@ def test_optional_pointers(c_way):
         "layer_norm": ((x, 18, 20, none, none, eps, none, none), nbn.layer_norm(x, 20)),
         "rms_norm": ((x, 18, 20, none, eps, none), nbn.rms_norm(x, 20, eps=eps)),
         "batch_norm_infer": (
-            (*images, none, none, mean[:6], rstd[:6], eps),
-            nbn.batch_norm(x, mean[:6], rstd[:6]),
+            (*images, none, none, *running, eps),
+            nbn.batch_norm(x, *running),
         ),
         "batch_norm_backward": (
             (none, none, dy, *images, none, mean[:6], rstd[:6], 1),
@@ -96,7 +97,7 @@ def test_optional_pointers(c_way):
         y = np.empty_like(x)
         assert c_way(name, np.float32, y, *args) == 0, name
         assert np.array_equal(y, wanted), name
-    var = np.empty(6, np.float32)
+    var = np.empty(6)
     assert c_way("channel_mean_var", np.float32, none, var, *images, 0.0) == 0
     assert np.array_equal(var, nbn.channel_mean_var(x)[1])
 
@@ -120,7 +121,7 @@ def test_in_place(c_way, layout):
 @pytest.mark.parametrize("name", ["batch_norm_train", "instance_norm_train"])
 def test_empty_input(c_way, name):
     """Nothing is computed: statistics become NaN, running ones stay, and x may be NULL."""
-    mean, rstd, running = np.zeros(3, np.float32), np.zeros(3, np.float32), np.ones(3, np.float32)
+    mean, rstd, running = np.zeros(3), np.zeros(3), np.ones(3, np.float32)
     found = 3 if name.startswith("batch") else 0
     args = None, None, 0, 0, 3, 4, None, None, running, None, 0.1, 1e-5, mean, rstd
     assert c_way(name, np.float32, *args) == 0

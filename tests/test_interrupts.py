@@ -130,6 +130,7 @@ def test_gradients_are_of_one_call(error):
         layer = nbn.BatchNorm1d(3)
         layer(X)
         layer.backward(X)
+        layer(X)
         return lambda: layer.backward(2 * X), layer
 
     for (layer,) in each_place(prepare, error):
@@ -150,6 +151,9 @@ x = np.random.default_rng(0).standard_normal((2, 56, 56, 512)).astype(np.float32
 layer(x)
 before = {name: value.copy() for name, value in layer.state_dict().items()}
 gradients = layer.backward(x).copy()
+layer.load_state_dict(before)
+layer(x)
+before = layer.state_dict(copy=True)
 
 # No page of it is ever touched. The sums take 50 MB.
 vast = np.zeros((64, 224, 224, 512), np.float32)
@@ -174,7 +178,7 @@ for name, value in layer.state_dict().items():
     np.testing.assert_array_equal(value, before[name])
 np.testing.assert_array_equal(layer.backward(x), gradients)
 layer(x)
-assert layer.num_batches_tracked == 2
+assert layer.num_batches_tracked == 3
 """
 
 

@@ -19,7 +19,7 @@ CASES = [
 def check_mean_var(x, layout, correction):
     wanted_mean, wanted_var = reference.channel_mean_var(x, layout, correction)
     mean, var = nbn.channel_mean_var(x, layout=layout, correction=correction)
-    assert mean.dtype == var.dtype == x.dtype
+    assert mean.dtype == var.dtype == np.float64
     assert mean.shape == var.shape == (cases.channels(x.shape, layout),)
     tolerance = cases.STATISTICS[x.dtype]
     # A mean near 0 is a sum that cancelled: its error is relative to what was summed.
@@ -54,12 +54,22 @@ def test_variance_of_data_far_from_zero(shape, ratio, layout, dtype):
     x = cases.normal(cases.arrange(shape, layout), dtype, mean=ratio, std=1)
     wanted_mean, wanted_var = reference.channel_mean_var(x, layout)
     mean, var = nbn.channel_mean_var(x, layout=layout)
-    eps = cases.EPS[np.dtype(dtype)]
-    # float64 has no wider type to merge tiles in: each of up to 16 here may round once.
-    ulps = 1 if dtype is np.float32 else 2
-    assert (np.abs(mean - wanted_mean) <= ulps * eps * np.abs(wanted_mean)).all()
-    tolerance = 1e-6 if dtype is np.float32 else 1e-10  # 1e6 * eps64 * a few
-    assert (np.abs(var - wanted_var) <= tolerance * wanted_var).all()
+    # Each of up to 16 tiles may round once where they are merged.
+    eps = cases.EPS[np.dtype(np.float64)]
+    assert (np.abs(mean - wanted_mean) <= 2 * eps * np.abs(wanted_mean)).all()
+    # 1e6 * eps64 * a few
+    assert (np.abs(var - wanted_var) <= 1e-10 * wanted_var).all()
+
+
+@pytest.mark.parametrize("layout", cases.LAYOUTS)
+def test_statistics_are_good_enough_for_their_own_use(layout):
+    """Statistics rounded to float32 left errors of 3.4e-3 at a mean of 1e5 deviations."""
+    x = cases.normal(cases.arrange((8, 5, 40, 3), layout), np.float32, mean=1e5, std=1)
+    mean, var = nbn.channel_mean_var(x, layout=layout)
+    got = nbn.channel_normalize(x, mean, np.sqrt(var), layout=layout)
+    wanted, *_ = reference.batch_norm(x, eps=0, layout=layout)
+    bound = cases.error_bound(wanted, wanted, None, None, layout, np.float32)
+    assert (np.abs(got - wanted) <= bound).all()
 
 
 @pytest.mark.parametrize("layout", cases.LAYOUTS)

@@ -66,6 +66,7 @@ for threads in (1, 2, 7):
                 nbn.channel_normalize(x, mean, var + 1, layout=layout)
 if norm == "batch":
     layer = nbn.BatchNorm2d(4)
+    layer.save_for_backward = True
     x = np.ones((8, 4, 50, 50), np.float32)
     for mode in (True, False):
         layer.train(mode)(x)

@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 from cffi import FFI
 
-ABI_VERSION = 1
+ABI_VERSION = 2
 
 # As numbanorm.h has them, which stay as they are while the ABI's version does.
 ffi = FFI()
 ffi.cdef("""
     int32_t nbn_group_norm_f32(
         float *y, const float *x, int32_t layout, int64_t n, int64_t channels, int64_t spatial,
-        int64_t num_groups, const float *weight, const float *bias, double eps, float *mean,
-        float *rstd);
+        int64_t num_groups, const float *weight, const float *bias, double eps, double *mean,
+        double *rstd);
     const char *nbn_strerror(int32_t status);
     int32_t nbn_abi_version(void);
 """)
@@ -36,11 +36,11 @@ def load(prefix):
     return library
 
 
-def pointer(array):
-    """Return the address of a float32 array, which must be contiguous."""
-    if array.dtype != np.float32:
-        raise TypeError(f"arrays must be float32, got {array.dtype}")
-    return ffi.from_buffer("float[]", array)
+def pointer(array, dtype=np.float32):
+    """Return the address of an array of this dtype, which must be contiguous."""
+    if array.dtype != dtype:
+        raise TypeError(f"arrays must be {np.dtype(dtype)}, got {array.dtype}")
+    return ffi.from_buffer("float[]" if dtype == np.float32 else "double[]", array)
 
 
 def group_norm(library, x, num_groups, weight, bias, eps=1e-5):
@@ -49,8 +49,8 @@ def group_norm(library, x, num_groups, weight, bias, eps=1e-5):
     if weight.shape != (c,) or bias.shape != (c,):
         raise ValueError(f"weight and bias must have shape ({c},)")
     y = np.empty_like(x, order="C")
-    mean, rstd = np.empty((2, n, num_groups), np.float32)
-    written = pointer(y), pointer(mean), pointer(rstd)
+    mean, rstd = np.empty((2, n, num_groups))
+    written = pointer(y), pointer(mean, np.float64), pointer(rstd, np.float64)
     status = library.nbn_group_norm_f32(
         written[0],
         pointer(x),

@@ -22,20 +22,21 @@
 #define MOST 1000000
 
 /* Arrays of one value per channel. */
-enum { WEIGHT, BIAS, RUNNING_MEAN, RUNNING_VAR, MEAN, RSTD, DWEIGHT, DBIAS, PARAMETERS };
+enum { WEIGHT, BIAS, RUNNING_MEAN, RUNNING_VAR, DWEIGHT, DBIAS, PARAMETERS };
 
 typedef struct {
     int64_t n, h, w, c;
     int64_t pixels;         /* n * h * w */
     float *x, *y, *dy;      /* pixels * c values each; dx is written to y too */
     float *p[PARAMETERS];   /* c values each, one after the other */
-    double *first, *second; /* c values each, for the plain loops */
+    double *mean, *rstd;    /* c values each, the batch's statistics, and then ... */
+    double *first, *second; /* ... c values each for the plain loops */
 } batch;
 
 static nbn_status train(const batch *b) {
     return nbn_batch_norm_train_f32(
         b->y, b->x, NBN_NHWC, b->n, b->c, b->h * b->w, b->p[WEIGHT], b->p[BIAS],
-        b->p[RUNNING_MEAN], b->p[RUNNING_VAR], MOMENTUM, EPS, b->p[MEAN], b->p[RSTD]);
+        b->p[RUNNING_MEAN], b->p[RUNNING_VAR], MOMENTUM, EPS, b->mean, b->rstd);
 }
 
 static nbn_status infer(const batch *b) {
@@ -47,7 +48,7 @@ static nbn_status infer(const batch *b) {
 static nbn_status backward(const batch *b) {
     return nbn_batch_norm_backward_f32(
         b->y, b->p[DWEIGHT], b->p[DBIAS], b->dy, b->x, NBN_NHWC, b->n, b->c, b->h * b->w,
-        b->p[WEIGHT], b->p[MEAN], b->p[RSTD], 1);
+        b->p[WEIGHT], b->mean, b->rstd, 1);
 }
 
 static int near(const char *what, int64_t channel, double got, double right, double tolerance) {
@@ -77,14 +78,14 @@ static int check_train(const batch *b) {
     for (int64_t c = 0; c < b->c; c++) {
         double near_mean = 1e-5 * (1 + fabs(mean[c]));
         double running_var = 1 - MOMENTUM + MOMENTUM * var[c] * count / (count - 1);
-        good &= near("mean", c, b->p[MEAN][c], mean[c], near_mean);
-        good &= near("rstd * std", c, b->p[RSTD][c] * sqrt(var[c] + EPS), 1, 1e-5);
+        good &= near("mean", c, b->mean[c], mean[c], near_mean);
+        good &= near("rstd * std", c, b->rstd[c] * sqrt(var[c] + EPS), 1, 1e-5);
         good &= near("running mean", c, b->p[RUNNING_MEAN][c], MOMENTUM * mean[c], near_mean);
         good &= near("running variance", c, b->p[RUNNING_VAR][c] / running_var, 1, 1e-5);
     }
     plain_mean_var(b, b->y, mean, var);
     for (int64_t c = 0; c < b->c; c++) {
-        double rstd = b->p[RSTD][c];
+        double rstd = b->rstd[c];
         good &= near("mean of y", c, mean[c], 0, 1e-4);
         good &= near("variance of y", c, var[c], 1 - EPS * rstd * rstd, 1e-4);
     }
@@ -107,7 +108,7 @@ static int check_infer(const batch *b) {
 static int check_backward(const batch *b) {
     int good = 1;
     for (int64_t c = 0; c < b->c; c++) {
-        double sum_dx = 0, sum_dy = 0, sum_dy_x_hat = 0, mean = b->p[MEAN][c], rstd = b->p[RSTD][c];
+        double sum_dx = 0, sum_dy = 0, sum_dy_x_hat = 0, mean = b->mean[c], rstd = b->rstd[c];
         for (int64_t i = c; i < b->pixels * b->c; i += b->c) {
             sum_dx += b->y[i];
             sum_dy += b->dy[i];
@@ -172,9 +173,11 @@ static int allocate(batch *b) {
     b->y = malloc(values * sizeof *b->y);
     b->dy = malloc(values * sizeof *b->dy);
     b->p[0] = malloc(channels * PARAMETERS * sizeof *b->p[0]);
-    b->first = malloc(channels * sizeof *b->first);
-    b->second = malloc(channels * sizeof *b->second);
-    if (!b->x || !b->y || !b->dy || !b->p[0] || !b->first || !b->second) return 0;
+    b->mean = malloc(channels * 4 * sizeof *b->mean);
+    if (!b->x || !b->y || !b->dy || !b->p[0] || !b->mean) return 0;
+    b->rstd = b->mean + channels;
+    b->first = b->rstd + channels;
+    b->second = b->first + channels;
     for (int i = 1; i < PARAMETERS; i++) b->p[i] = b->p[i - 1] + channels;
     return 1;
 }
@@ -184,8 +187,7 @@ static void release(batch *b) {
     free(b->y);
     free(b->dy);
     free(b->p[0]);
-    free(b->first);
-    free(b->second);
+    free(b->mean);
 }
 
 /* The sizes of the command line, each from 1 to MOST, and together no more than memory can hold. */

@@ -73,7 +73,7 @@ def batch_norm(
     y : ndarray, x's shape and dtype
         With x's strides where x, or its transpose to the other layout, is C-contiguous; otherwise
         C-contiguous.
-    mean, rstd : ndarray, shape (C,), x's dtype
+    mean, rstd : ndarray, shape (C,), float64
         What x was normalised by, ``rstd = 1 / sqrt(var + eps)``, or 0 where ``var + eps`` is 0.
         Only with ``return_stats``. NaN for an empty batch in training, which updates nothing.
 
@@ -136,7 +136,7 @@ def batch_norm_backward(
         The gradient of y, in any strides.
     x : array_like, shape (N, C, ...) or (N, ..., C), float32 or float64
         What `batch_norm` was given.
-    mean, rstd : array_like, shape (C,), both of x's dtype or both float64
+    mean, rstd : array_like, shape (C,), float64 or float32
         What `batch_norm` returned with ``return_stats=True``.
     weight : array_like, shape (C,), x's dtype, optional
         1 if not given.

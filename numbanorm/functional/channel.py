@@ -29,7 +29,7 @@ def channel_mean_var(
 
     Returns
     -------
-    mean, var : ndarray, shape (C,), x's dtype
+    mean, var : ndarray, shape (C,), float64
         NaN for empty channels.
 
     Raises

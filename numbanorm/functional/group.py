@@ -61,7 +61,7 @@ def group_norm(
     -------
     y : ndarray, x's shape and dtype
         With strides as `batch_norm` gives it.
-    mean, rstd : ndarray, shape (N, num_groups), x's dtype
+    mean, rstd : ndarray, shape (N, num_groups), float64
         What x was normalised by, ``rstd = 1 / sqrt(var + eps)``, or 0 where ``var + eps`` is 0.
         Only with ``return_stats``.
 
@@ -112,7 +112,7 @@ def group_norm_backward(
         The gradient of y, in any strides.
     x : array_like, shape (N, C, ...) or (N, ..., C), float32 or float64
         What `group_norm` was given.
-    mean, rstd : array_like, shape (N, num_groups), both of x's dtype or both float64
+    mean, rstd : array_like, shape (N, num_groups), float64 or float32
         What `group_norm` returned with ``return_stats=True``.
     num_groups : int
         A divisor of C.

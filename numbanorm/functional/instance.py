@@ -73,7 +73,7 @@ def instance_norm(
     -------
     y : ndarray, x's shape and dtype
         With strides as `batch_norm` gives it.
-    mean, rstd : ndarray, shape (N, C), x's dtype
+    mean, rstd : ndarray, shape (N, C), float64
         What x was normalised by, ``rstd = 1 / sqrt(var + eps)``, or 0 where ``var + eps`` is 0.
         Only with ``return_stats``.
 
@@ -141,7 +141,7 @@ def instance_norm_backward(
         The gradient of y, in any strides.
     x : array_like, shape (N, C, ...) or (N, ..., C), float32 or float64
         What `instance_norm` was given.
-    mean, rstd : array_like, shape (N, C), both of x's dtype or both float64
+    mean, rstd : array_like, shape (N, C), float64 or float32
         What `instance_norm` returned with ``return_stats=True``.
     weight : array_like, shape (C,), x's dtype, optional
         1 if not given.

@@ -60,7 +60,7 @@ def layer_norm(
     -------
     y : ndarray, x's shape and dtype
         C-contiguous.
-    mean, rstd : ndarray, x's shape with a 1 for each of the last axes, x's dtype
+    mean, rstd : ndarray, x's shape with a 1 for each of the last axes, float64
         What x was normalised by, ``rstd = 1 / sqrt(var + eps)``, or 0 where ``var + eps`` is 0.
         Only with ``return_stats``.
 
@@ -110,7 +110,7 @@ def layer_norm_backward(
         The gradient of y, in any strides.
     x : array_like, shape (..., *normalized_shape), float32 or float64
         What `layer_norm` was given.
-    mean, rstd : array_like, x's shape with a 1 for each of the last axes, x's dtype or float64
+    mean, rstd : array_like, x's shape with a 1 for each of the last axes, float64 or float32
         What `layer_norm` returned with ``return_stats=True``.
     normalized_shape : int or sequence of int
         The sizes of the last axes, one or more of them.

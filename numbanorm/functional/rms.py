@@ -58,7 +58,7 @@ def rms_norm(
     -------
     y : ndarray, x's shape and dtype
         C-contiguous.
-    rstd : ndarray, x's shape with a 1 for each of the last axes, x's dtype
+    rstd : ndarray, x's shape with a 1 for each of the last axes, float64
         ``1 / sqrt(mean(x**2) + eps)``, or 0 where that is 1 / 0. Only with ``return_stats``.
 
     Raises
@@ -109,7 +109,7 @@ def rms_norm_backward(
         The gradient of y, in any strides.
     x : array_like, shape (..., *normalized_shape), float32 or float64
         What `rms_norm` was given.
-    rstd : array_like, x's shape with a 1 for each of the last axes, x's dtype or float64
+    rstd : array_like, x's shape with a 1 for each of the last axes, float64 or float32
         What `rms_norm` returned with ``return_stats=True``.
     normalized_shape : int or sequence of int
         The sizes of the last axes, one or more of them.

@@ -3,6 +3,7 @@
 The sums of what is read are those of `across_moments`, to the bit.
 """
 
+from numbanorm._plan import spread_of
 from numbanorm.kernels.across_affine import affine_edges, affine_group, load_coefficients
 from numbanorm.kernels.across_moments import add_rows, settle_tile
 from numbanorm.kernels.along_affine import apply, peel, put_vector
@@ -45,7 +46,7 @@ def tile_both(z, y, x, rows, stride, n, fold, work, coefs, room, streamed):
     clear(s1, vectors, x)
     clear(s2, vectors, x)
     folded = rows // fold
-    spread = folded // 8 if n == stride else 0
+    spread = spread_of(folded, stride)
     for r in range(spread):
         i, far = r * long, spread * long
         there, here, source = at(z, i), at(y, i), at(x, i)

@@ -4,6 +4,7 @@ Column sums are three float64 arrays: of dy, dy * (x - mean) and x - mean. Coeff
 arrays of x's type: scale, offset, rest, factor, constant (`gradient_coefficients`) and slope.
 """
 
+from numbanorm._plan import spread_of
 from numbanorm.kernels.across_coefficients import fill, repeat
 from numbanorm.kernels.along_affine import AHEAD, expect_edge, peel, put_vector
 from numbanorm.kernels.along_gradient import slope
@@ -80,7 +81,7 @@ def sum_gradient_tile(dy, x, rows, stride, n, fold, work, room):
     clear(at(work, 2 * room), vectors, x)
     folded = rows // fold
     long, n_long = stride * fold, n * fold
-    spread = folded // 8 if n == stride else 0
+    spread = spread_of(folded, stride)
     for r in range(spread):
         i = r * long
         add_gradient_rows(at(dy, i), at(x, i), 8, spread * long, n_long, long, work, room)

@@ -7,6 +7,7 @@ statistic may own several columns (a group of NHWC channels, or the small image 
 
 import math
 
+from numbanorm._plan import spread_of
 from numbanorm.kernels.along_moments import clear
 from numbanorm.kernels.options import inlined, leaf
 from numbanorm.kernels.pointers import at, get, put
@@ -105,8 +106,7 @@ def sum_tile(x, rows, stride, n, fold, shift, shifted, s1, s2):
         for r in range(folded):
             add_rows_shifted(at(x, r * long), 1, long, n_long, shift, s1, s2)
     else:
-        # Eight places of a contiguous tile at once are read 13 % faster than eight rows in turn.
-        spread = folded // 8 if n == stride else 0
+        spread = spread_of(folded, stride)
         for r in range(spread):
             add_rows(at(x, r * long), 8, spread * long, n_long, long, s1, s2)
         for r in range(8 * spread, folded, 8):

@@ -19,7 +19,7 @@ ALIGNMENT, OVERLAP = int(Status.ALIGNMENT), int(Status.OVERLAP)
 NCHW, NHWC = 0, 1
 
 # The span of no array.
-NONE = (0, 0)
+NONE = (0, 0, 0)
 
 # Elements of the largest array: with 8 bytes each, they and as many more can still be counted.
 MOST = 2**58
@@ -37,9 +37,12 @@ def address(_: Any, p: Any) -> Any:
 
 @inlined
 def span(p, elements):
-    """Return an array's address and size in bytes; (0, 0) for a null pointer."""
-    where = address(p)
-    return where, (elements * (64 // lanes(p)) if where != 0 else 0)
+    """Return an array's address, its size in bytes, and how far it is from its type's alignment.
+
+    It is `NONE` for a null pointer.
+    """
+    where, size = address(p), 64 // lanes(p)
+    return where, (elements * size if where != 0 else 0), where & (size - 1)
 
 
 @leaf
@@ -93,14 +96,14 @@ def meets_any(span, others):
 
 
 @inlined
-def misaligned(spans, size):
-    """Return whether one of five addresses is no multiple of the size."""
+def misaligned(spans):
+    """Return whether one of five is not aligned to its type."""
     a, b, c, d, e = spans
-    return (a[0] | b[0] | c[0] | d[0] | e[0]) & (size - 1) != 0
+    return a[2] | b[2] | c[2] | d[2] | e[2] != 0
 
 
 @leaf
-def check_spans(written, read, sources, like):
+def check_spans(written, read, sources):
     """Check the five spans that a function writes and the five it reads (`NONE` if fewer).
 
     None written may overlap another, but the first written may be one of the first `sources` read.
@@ -109,8 +112,7 @@ def check_spans(written, read, sources, like):
     # raise.
     y, b, c, d, e = written
     r, s, t, u, v = read
-    size = 64 // lanes(like)
-    if misaligned(written, size) or misaligned(read, size):
+    if misaligned(written) or misaligned(read):
         return ALIGNMENT
     if sources > 0 and y == r:
         r = NONE

@@ -113,7 +113,7 @@ def check_train(
         span(running_var, channels),
     )
     read = span(x, elements), span(weight, channels), span(bias, channels), NONE, NONE
-    return first_of(status, check_spans(written, read, 1, x))
+    return first_of(status, check_spans(written, read, 1))
 
 
 @leaf
@@ -173,7 +173,7 @@ def batch_norm_infer(y, x, layout, n, channels, spatial, weight, bias, mean, var
         span(var, channels),
     )
     written = span(y, elements), NONE, NONE, NONE, NONE
-    status = first_of(status, check_spans(written, read, 1, x))
+    status = first_of(status, check_spans(written, read, 1))
     if status != OK or elements == 0:
         return status
     view = batch_view(layout == NCHW, n, channels, spatial)
@@ -196,7 +196,7 @@ def check_backward(dx, dweight, dbias, dy, x, elements, slots, weight, mean, rst
         span(mean, found),
         span(rstd, found),
     )
-    return first_of(status, check_spans(written, read, 2, x))
+    return first_of(status, check_spans(written, read, 2))
 
 
 @leaf
@@ -220,7 +220,7 @@ def images_backward(
 def batch_norm_backward(
     dx, dweight, dbias, dy, x, layout, n, channels, spatial, weight, mean, rstd, training
 ):
-    """Return to the gradients of batch norm."""
+    """Gradients of batch norm."""
     status, elements, _ = image_elements(layout, n, channels, spatial)
     view = batch_view(layout == NCHW, n, channels, spatial)
     return images_backward(
@@ -232,7 +232,7 @@ def batch_norm_backward(
 def instance_norm_backward(
     dx, dweight, dbias, dy, x, layout, n, channels, spatial, weight, mean, rstd, training
 ):
-    """Return to the gradients of instance norm."""
+    """Gradients of instance norm."""
     status, elements, _ = image_elements(layout, n, channels, spatial)
     view = instance_view(layout == NCHW, n, channels, spatial)
     return images_backward(
@@ -268,7 +268,7 @@ def group_norm(y, x, layout, n, channels, spatial, num_groups, weight, bias, eps
     found = n * num_groups
     written = span(y, elements), span(mean, found), span(rstd, found), NONE, NONE
     read = span(x, elements), span(weight, channels), span(bias, channels), NONE, NONE
-    status = first_of(status, check_spans(written, read, 1, x))
+    status = first_of(status, check_spans(written, read, 1))
     if status != OK:
         return status
     view = group_view(layout == NCHW, n, channels, spatial, num_groups)
@@ -280,7 +280,7 @@ def group_norm(y, x, layout, n, channels, spatial, num_groups, weight, bias, eps
 def group_norm_backward(
     dx, dweight, dbias, dy, x, layout, n, channels, spatial, num_groups, weight, mean, rstd
 ):
-    """Return to the gradients of group norm."""
+    """Gradients of group norm."""
     status, elements = group_elements(layout, n, channels, spatial, num_groups)
     groups = num_groups if status == OK else 1
     view = group_view(layout == NCHW, n, channels, spatial, groups)
@@ -301,7 +301,7 @@ def rows_forward(y, x, rows, size, weight, bias, eps, mean, rstd, centred):
     status = first_of(check_eps(eps), first_of(check_there(y, elements), check_there(x, elements)))
     written = span(y, elements), span(mean, rows), span(rstd, rows), NONE, NONE
     read = span(x, elements), span(weight, size), span(bias, size), NONE, NONE
-    status = first_of(status, check_spans(written, read, 1, x))
+    status = first_of(status, check_spans(written, read, 1))
     if status != OK:
         return status
     view, none = row_view(rows, size), null(x)
@@ -317,7 +317,7 @@ def layer_norm(y, x, rows, size, weight, bias, eps, mean, rstd):
 @leaf
 def rms_norm(y, x, rows, size, weight, eps, rstd):
     """RMS norm."""
-    return rows_forward(y, x, rows, size, weight, null(x), eps, null(y), rstd, False)
+    return rows_forward(y, x, rows, size, weight, null(x), eps, null(rstd), rstd, False)
 
 
 @leaf
@@ -336,7 +336,7 @@ def rows_backward(dx, dweight, dbias, dy, x, rows, size, weight, mean, rstd, cen
 
 @leaf
 def layer_norm_backward(dx, dweight, dbias, dy, x, rows, size, weight, mean, rstd):
-    """Return to the gradients of layer norm."""
+    """Gradients of layer norm."""
     if rows > 0 and size > 0 and address(mean) == 0:
         return NULL
     return rows_backward(dx, dweight, dbias, dy, x, rows, size, weight, mean, rstd, True)
@@ -344,8 +344,8 @@ def layer_norm_backward(dx, dweight, dbias, dy, x, rows, size, weight, mean, rst
 
 @leaf
 def rms_norm_backward(dx, dweight, dy, x, rows, size, weight, rstd):
-    """Return to the gradients of RMS norm."""
-    return rows_backward(dx, dweight, null(dx), dy, x, rows, size, weight, null(x), rstd, False)
+    """Gradients of RMS norm."""
+    return rows_backward(dx, dweight, null(dx), dy, x, rows, size, weight, null(rstd), rstd, False)
 
 
 # --- statistics alone --------------------------------------------------------------------------
@@ -363,7 +363,7 @@ def channel_mean_var(mean, var, x, layout, n, channels, spatial, correction):
     status = check_there(x, elements)
     written = span(mean, channels), span(var, channels), NONE, NONE, NONE
     read = span(x, elements), NONE, NONE, NONE, NONE
-    status = first_of(status, check_spans(written, read, 0, x))
+    status = first_of(status, check_spans(written, read, 0))
     if status != OK:
         return status
     if elements == 0:
@@ -397,7 +397,7 @@ def channel_normalize(y, x, layout, n, channels, spatial, mean, std):
     status = first_of(status, first_of(check_there(mean, elements), check_there(std, elements)))
     written = span(y, elements), NONE, NONE, NONE, NONE
     read = span(x, elements), span(mean, channels), span(std, channels), NONE, NONE
-    status = first_of(status, check_spans(written, read, 1, x))
+    status = first_of(status, check_spans(written, read, 1))
     if status != OK or elements == 0:
         return status
     work = allocate(2 * channels)

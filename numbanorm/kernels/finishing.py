@@ -33,8 +33,12 @@ def move_running(running_mean, running_var, mean, var, n, batch, count, momentum
 def update(running_mean, running_var, tracked, mean, var, n, batch, count, momentum):
     """Like `move_running`, for arrays, which may be empty (not tracked); counts the batch.
 
-    Python interrupts no compiled function: all of it is done, or nothing.
+    A momentum of NaN stands for that of the average of all batches counted. Python interrupts no
+    compiled function and, as this one keeps the GIL, lets no other thread in: all of it is done, or
+    nothing, to the average of just the batches before.
     """
+    if momentum != momentum:
+        momentum = 1.0 / float(tracked[()] + 1)
     first, second = optional(running_mean), optional(running_var)
     move_running(first, second, pointer(mean), pointer(var), n, batch, count, momentum)
     tracked[()] += 1
@@ -82,13 +86,13 @@ def statistics(mean, rstd, found_mean, found_var, eps):
 
 
 @exact
-def convert_elements(result, values, n):
-    """Write n values in the type of the result."""
+def widen_elements(result, values, n):
+    """Write n values in float64."""
     for i in range(n):
         put(result, i, get(values, i))
 
 
 @serial
-def convert(result, values):
-    """Like `convert_elements`, for arrays."""
-    convert_elements(pointer(result), pointer(values), result.size)
+def widen(result, values):
+    """Like `widen_elements`, for arrays."""
+    widen_elements(pointer(result), pointer(values), result.size)

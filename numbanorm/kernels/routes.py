@@ -2,6 +2,7 @@
 
 from numbanorm._plan import (
     ALONG,
+    FEW,
     ROWS,
     TWO_PASSES,
     affine_route,
@@ -13,6 +14,7 @@ from numbanorm._status import OK
 from numbanorm.kernels import (
     backward_across,
     backward_along,
+    backward_few,
     backward_rows,
     forward_across,
     forward_along,
@@ -68,6 +70,8 @@ def normalize(view, args, workers):
 def backward(view, args, workers):
     """Write all gradients; see `backward_given`."""
     route = backward_route(view, args[8])
+    if route == FEW:
+        return backward_few.backward(view, args, workers)
     if route == ROWS:
         return backward_rows.backward(view, args, workers)
     if route == ALONG:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from numbanorm import _checks, _norm, _run
 from numbanorm.layers.channel_norm import ChannelNorm
 
@@ -22,7 +20,8 @@ class BatchNorm(ChannelNorm):
         Parameters
         ----------
         x : array_like, shape (N, C, ...) or (N, ..., C), the layer's dtype
-            The batch. It is kept for `backward`, not copied: don't change it until then.
+            The batch. In training it is kept for `backward`, not copied: don't change it until
+            then.
 
         Returns
         -------
@@ -45,6 +44,7 @@ class BatchNorm(ChannelNorm):
             running_mean, running_var = self.running_mean, self.running_var
         else:
             running_mean = running_var = None
+        tracked = self.num_batches_tracked if updating else None
         y, mean, var = _norm.batch_forward(
             x,
             running_mean,
@@ -52,34 +52,24 @@ class BatchNorm(ChannelNorm):
             self.weight,
             self.bias,
             by_batch,
-            self._momentum(updating),
+            # None is for where the count is: another thread's batch may come in between.
+            0.0 if self.momentum is None and tracked is None else self.momentum,
             self.eps,
             self.layout,
             out=None,
-            tracked=self.num_batches_tracked if updating else None,
+            tracked=tracked,
         )
-        # Inference is by the running arrays themselves, which may change before backward.
-        self._saved = (
-            x,
-            mean if by_batch else mean.copy(),
-            var if by_batch else var.copy(),
-            by_batch,
-        )
+        if self._saves():
+            # Inference is by the running arrays themselves, which may change before backward.
+            found = (mean, var) if by_batch else (mean.copy(), var.copy())
+            self._saved = x, *found, by_batch
         return y
-
-    def _momentum(self, updating: bool) -> float:
-        if self.momentum is not None:
-            return self.momentum
-        if updating and self.num_batches_tracked is not None:
-            return 1.0 / (int(self.num_batches_tracked) + 1)
-        return 0.0
 
     def _backward(
         self, dy: ArrayLike, *saved: Any
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         x, mean, var, by_batch = saved
-        # float64 on the way too: a mean rounded to float32 may be far off in units of a small std.
-        mean, rstd = _run.statistics(mean, var, self.eps, np.dtype(np.float64))
+        mean, rstd = _run.statistics(mean, var, self.eps)
         return _norm.batch_backward(dy, x, mean, rstd, self.weight, by_batch, self.layout, None)
 
 

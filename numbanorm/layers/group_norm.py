@@ -97,7 +97,8 @@ class GroupNorm(Layer):
         Parameters
         ----------
         x : array_like, shape (N, C, ...) or (N, ..., C), the layer's dtype
-            The batch. It is kept for `backward`, not copied: don't change it until then.
+            The batch. In training it is kept for `backward`, not copied: don't change it until
+            then.
 
         Returns
         -------
@@ -116,14 +117,15 @@ class GroupNorm(Layer):
         y, mean, var = _norm.group_forward(
             x, self.num_groups, self.weight, self.bias, self.eps, self.layout, None
         )
-        self._saved = x, mean, var
+        if self._saves():
+            self._saved = x, mean, var
         return y
 
     def _backward(
         self, dy: ArrayLike, *saved: Any
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         x, mean, var = saved
-        mean, rstd = _run.statistics(mean, var, self.eps, mean.dtype)
+        mean, rstd = _run.statistics(mean, var, self.eps)
         return _norm.group_backward(
             dy, x, mean, rstd, self.num_groups, self.weight, self.layout, None
         )

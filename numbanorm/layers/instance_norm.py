@@ -40,9 +40,9 @@ class InstanceNorm(ChannelNorm):
         Parameters
         ----------
         x : array_like, shape (N, C, ...) or (C, ...), or with C last, the layer's dtype
-            A batch, or one sample. It is kept for `backward`, not copied: don't change it until
-            then. Where the layer has no arrays, C may differ from num_features, with a warning, as
-            in torch.
+            A batch, or one sample. In training it is kept for `backward`, not copied: don't
+            change it until then. Where the layer has no arrays, C may differ from num_features,
+            with a warning, as in torch.
 
         Returns
         -------
@@ -83,7 +83,8 @@ class InstanceNorm(ChannelNorm):
             self.layout,
             out=None,
         )
-        self._saved = x, mean, var, by_input
+        if self._saves():
+            self._saved = x, mean, var, by_input
         return y[0] if single else y
 
     def _backward(
@@ -93,8 +94,7 @@ class InstanceNorm(ChannelNorm):
         dy = _checks.like("dy", dy, x)
         single = x.ndim == self._ranks[0]
         x, dy = (x[np.newaxis], dy[np.newaxis]) if single else (x, dy)
-        # float64 on the way too: a mean rounded to float32 may be far off in units of a small std.
-        mean, rstd = _run.statistics(mean, var, self.eps, np.dtype(np.float64))
+        mean, rstd = _run.statistics(mean, var, self.eps)
         dx, dweight, dbias = _norm.instance_backward(
             dy, x, mean, rstd, self.weight, by_input, self.layout, None
         )

@@ -90,7 +90,8 @@ class LayerNorm(Layer):
         Parameters
         ----------
         x : array_like, shape (..., *normalized_shape), the layer's dtype
-            The rows. They are kept for `backward`, not copied: don't change them until then.
+            The rows. In training they are kept for `backward`, not copied: don't change them
+            until then.
 
         Returns
         -------
@@ -109,12 +110,13 @@ class LayerNorm(Layer):
         y, mean, var = _norm.row_forward(
             x, self.normalized_shape, self.weight, self.bias, self.eps, None, True
         )
-        self._saved = x, mean, var
+        if self._saves():
+            self._saved = x, mean, var
         return y
 
     def _backward(
         self, dy: ArrayLike, *saved: Any
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         x, mean, var = saved
-        mean, rstd = _run.statistics(mean, var, self.eps, mean.dtype)
+        mean, rstd = _run.statistics(mean, var, self.eps)
         return _norm.row_backward(dy, x, mean, rstd, self.normalized_shape, self.weight, None, True)

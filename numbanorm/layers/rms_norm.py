@@ -90,7 +90,8 @@ class RMSNorm(Layer):
         Parameters
         ----------
         x : array_like, shape (..., *normalized_shape), the layer's dtype
-            The rows. They are kept for `backward`, not copied: don't change them until then.
+            The rows. In training they are kept for `backward`, not copied: don't change them
+            until then.
 
         Returns
         -------
@@ -109,7 +110,8 @@ class RMSNorm(Layer):
         y, _, var = _norm.row_forward(
             x, self.normalized_shape, self.weight, self.bias, self.eps, None, False
         )
-        self._saved = x, var
+        if self._saves():
+            self._saved = x, var
         return y
 
     def _backward(
@@ -117,7 +119,7 @@ class RMSNorm(Layer):
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         x, var = saved
         eps = _norm.machine_epsilon(x.dtype) if self.eps is None else self.eps
-        _, rstd = _run.statistics(var, var, eps, var.dtype)
+        _, rstd = _run.statistics(var, var, eps)
         return _norm.row_backward(
             dy, x, None, rstd, self.normalized_shape, self.weight, None, False
         )
