@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from numbanorm import _memory
+from numbanorm import _given, _memory
+from numbanorm._given import as_array as as_array
 from numbanorm._status import RULES, Status
 
 if TYPE_CHECKING:
@@ -27,37 +28,21 @@ _STATISTICS = np.dtype(np.float32), _FLOAT64
 _NAMES = " or ".join(map(str, DTYPES))
 
 
-def as_array(name: str, value: Any) -> NDArray[Any]:
-    """Return value as a plain array, without a copy where it has memory of its own."""
-    kind = type(value)
-    array: NDArray[Any]
-    if kind is np.ndarray:
-        array = value
-        return array
-    try:
-        if hasattr(kind, "__dlpack__") and not hasattr(kind, "__array__"):
-            array = np.from_dlpack(value)
-        else:
-            array = np.asarray(value)
-        return array
-    except (TypeError, ValueError, RuntimeError, BufferError) as error:
-        raise TypeError(
-            f"{name} must be what np.asarray takes, got {kind.__name__} ({error})"
-        ) from error
-
-
 def data(name: str, value: Any) -> NDArray[Any]:
     """Return value as an array of an accepted native dtype, aligned, and flagged writeable."""
     if type(value) is np.ndarray and value.dtype in DTYPES and value.flags.behaved:
         return value  # type: ignore[no-any-return]
     array = as_array(name, value)
     if array.dtype.newbyteorder("=") not in DTYPES:
-        raise TypeError(f"{name} must be {_NAMES}, got {array.dtype}")
+        remedy = _given.remedy(name, array.dtype)
+        raise TypeError(f"{name} must be {_NAMES}, got {array.dtype}{remedy}")
     return _memory.behaved(array)
 
 
 def like(name: str, value: Any, x: NDArray[Any]) -> NDArray[Any]:
     """Return value as `data` does, of the shape and dtype of x."""
+    if type(value) is not np.ndarray:
+        value = _given.of_dtype(name, value, x.dtype)
     array = data(name, value)
     if array.shape != x.shape:
         raise ValueError(f"{name} must have x's shape {x.shape}, got {array.shape}")
@@ -67,8 +52,12 @@ def like(name: str, value: Any, x: NDArray[Any]) -> NDArray[Any]:
 
 
 def parameter(name: str, value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return value as a C-contiguous array of this shape and dtype, flagged writeable."""
-    value = as_array(name, value)
+    """Return value as a C-contiguous array of this shape and dtype, flagged writeable.
+
+    Only a sequence of numbers is converted to the dtype.
+    """
+    if type(value) is not np.ndarray:
+        value = _given.of_dtype(name, value, dtype)
     _shape_and_dtype(name, value, dtype, shape)
     if value.flags.carray and value.dtype.isnative:
         return value  # type: ignore[no-any-return]
@@ -81,12 +70,13 @@ def _shape_and_dtype(
     if value.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {value.shape}")
     if value.dtype.newbyteorder("=") != dtype:
-        raise TypeError(f"{name} must be {dtype} like x, got {value.dtype}")
+        remedy = _given.remedy(name, value.dtype)
+        raise TypeError(f"{name} must be {dtype} like x, got {value.dtype}{remedy}")
 
 
 def statistic(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return a mean or rstd that a backward pass is given, float64 or float32, C-contiguous."""
-    array = as_array(name, value)
+    """Return a statistic that is given to be used, float64 or float32, C-contiguous."""
+    array = _given.of_dtype(name, value, _FLOAT64)
     dtype = array.dtype.newbyteorder("=")
     if array.shape == shape and dtype not in _STATISTICS:
         raise TypeError(f"{name} must be float64 or float32, got {array.dtype}")
@@ -95,9 +85,10 @@ def statistic(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[Any]:
 
 def numbers(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Return real numbers of this shape as float64."""
-    value = as_array(name, value)
+    value = _given.of_dtype(name, value, _FLOAT64)
     if value.dtype.kind not in "fiu":
-        raise TypeError(f"{name} must be real numbers, got {value.dtype}")
+        remedy = _given.remedy(name, value.dtype)
+        raise TypeError(f"{name} must be real numbers, got {value.dtype}{remedy}")
     if value.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {value.shape}")
     return np.ascontiguousarray(value, _FLOAT64)
@@ -286,7 +277,10 @@ def out(
 def _result(out: Any, x: NDArray[Any]) -> None:
     """Check the shape, the dtype and the memory of an array a result goes to."""
     if not isinstance(out, np.ndarray):
-        raise TypeError(f"out must be a NumPy array, got {type(out).__name__}")
+        remedy = ": pass out.detach().numpy()" if hasattr(out, "detach") else ""
+        raise TypeError(f"out must be a NumPy array, got {type(out).__name__}{remedy}")
+    if type(out) is not np.ndarray:
+        _given.check("out", out)
     if out.shape != x.shape:
         raise ValueError(f"out must have x's shape {x.shape}, got {out.shape}")
     if out.dtype is not x.dtype and out.dtype.newbyteorder("=") != x.dtype.newbyteorder("="):

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 import numbanorm
-from numbanorm import _quota, _threads
+from numbanorm import _counts, _quota
 
 FEATURES = ("avx2", "fma", "avx512f", "avx512vl", "neon", "sve")
 
 # Beginnings of the names of variables that change what is done here.
-SETTINGS = ("NUMBA_", "NBN_", "OMP_", "GOMP_", "XDG_CACHE_HOME")
+SETTINGS = ("NUMBA_", "NUMBANORM_", "NBN_", "OMP_", "GOMP_", "XDG_CACHE_HOME")
 
 
 def cache() -> str:
@@ -41,6 +41,15 @@ def _cores() -> str:
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     quota = _quota.processors()
     return f"{os.cpu_count()}, {allowed} allowed, container quota {quota or 'none'}"
+
+
+def _number() -> str:
+    """Return how many threads large arrays are worked on with, and what says so."""
+    try:
+        number, reason = _counts.deciding()
+    except ValueError as error:
+        return str(error)
+    return f"{number}, by {reason}"
 
 
 def _settings() -> str:
@@ -68,7 +77,7 @@ def report() -> str:
         "features": " ".join(name for name in FEATURES if host.get(name)) or "none of note",
         "cores": _cores(),
         "threading layer": "numbanorm's own",
-        "threads": str(_threads.get_num_threads()),
+        "threads": _number(),
         "settings": _settings(),
         "cache folder": cache(),
     }

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from numbanorm import _plan, _threads
+from numbanorm import _counts, _plan, _threads
 from numbanorm._plan import View
 
 Array = NDArray[Any]
@@ -53,7 +53,7 @@ class _Kernels:
 def _kernels() -> Any:
     global _loaded
     if _loaded is None:
-        with _threads.importing:
+        with _counts.importing:
             _loaded = _Kernels()
     return _loaded
 
@@ -89,7 +89,7 @@ def _workers(x: Array) -> int:
     size = x.size
     if size < _plan.PARALLEL_ELEMENTS:
         return 1
-    return _plan.workers_for(size, _threads.get_num_threads())
+    return _plan.workers_for(size, _counts.get())
 
 
 def _present(parameter: Array | None, like: Array) -> Array:

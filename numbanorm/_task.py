@@ -85,13 +85,19 @@ class Task:
         return weight, bias
 
     def running(self, mean: Any, var: Any, training: bool) -> tuple[Any, Any]:
-        """Return running statistics, which may be None, checked; in training, to be updated."""
-        check, shape = _checks.running if training else _checks.parameter, self.plan.parameters
-        if mean is not None:
-            mean = check("running_mean", mean, self.dtype, shape)
-        if var is not None:
-            var = check("running_var", var, self.dtype, shape)
-        return mean, var
+        """Return running statistics, checked: in training those to be updated, if not None."""
+        shape = self.plan.parameters
+        if training:
+            if mean is not None:
+                mean = _checks.running("running_mean", mean, self.dtype, shape)
+            if var is not None:
+                var = _checks.running("running_var", var, self.dtype, shape)
+            return mean, var
+        mean = _checks.statistic("running_mean", mean, shape)
+        var = _checks.statistic("running_var", var, shape)
+        if mean.dtype == var.dtype == self.dtype:
+            return mean, var
+        return _run.widened(mean), _run.widened(var)
 
     def check_out(self, out: Any, *others: Any) -> None:
         """Check where the result goes: it may be x, and no part of anything else."""

@@ -1,4 +1,4 @@
-"""How many threads work; those that do are `numbanorm.kernels.pool`'s. What a fork needs."""
+"""The threads that work, which are `numbanorm.kernels.pool`'s, and what a fork needs."""
 
 from __future__ import annotations
 
@@ -6,19 +6,15 @@ import atexit
 import logging
 import os
 import sys
-import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from numbanorm._quota import processors
+from numbanorm import _counts
+from numbanorm._counts import importing
 from numbanorm._status import RULES, Status
-from numbanorm._tiles import MAX_WORKERS
 
 if TYPE_CHECKING:
     from numbanorm.kernels.crew import Crew
-
-# The number set by the user; None is Numba's own, within what the container may use.
-_chosen: int | None = None
 
 # What ends the threads, once operations have a launcher.
 _crew: Crew | None = None
@@ -26,17 +22,13 @@ _crew: Crew | None = None
 # Whether C callers use this process's kernels too.
 _serves_c = False
 
-# Held while Numba or kernels are imported.
-importing = threading.RLock()
-
 # What is held while the process forks.
 _forking = ExitStack()
 
 
 def set_num_threads(n: int) -> None:
     """Set how many threads large arrays are worked on with; see `numbanorm.set_num_threads`."""
-    global _chosen
-    _chosen = n
+    _counts.choose(n)
     if _serves_c:
         serve_c()
 
@@ -47,33 +39,8 @@ def serve_c() -> None:
     from numbanorm.kernels import launch
 
     get_ready()
-    launch.variables.threads = get_num_threads()
+    launch.variables.threads, _ = _counts.deciding(here=False)
     _serves_c = True
-
-
-def get_num_threads() -> int:
-    """Return how many threads large arrays are worked on with."""
-    return default() if _chosen is None else _chosen
-
-
-def default() -> int:
-    """Return how many threads Numba would use, within what the container may.
-
-    NUMBA_NUM_THREADS says it; without, it is the number of processors that the process may run on.
-    A call of `numba.set_num_threads` holds for the Python thread that made it.
-    """
-    with importing:
-        from numba.core import config
-        from numba.np.ufunc import parallel
-
-    module: Any = parallel
-    threads = getattr(config, "NUMBA_NUM_THREADS", 1)
-    # Asking Numba starts its threads, which whoever called numba.set_num_threads has done.
-    if getattr(module, "_is_initialized", True):
-        threads = module.get_num_threads()
-    if "NUMBA_NUM_THREADS" in os.environ:
-        return int(threads)
-    return min(int(threads), processors() or MAX_WORKERS)
 
 
 def get_ready() -> None:
@@ -119,9 +86,12 @@ def _after_fork() -> None:
     _forking.close()
 
 
+def _in_child() -> None:
+    _counts.count_fork()
+    _after_fork()
+
+
 # Logging's lock is one that a compiler wants: who forks must wait for the compiler before taking
 # it. What is registered last is called first, so logging must have been imported by now.
 if hasattr(os, "register_at_fork") and logging:
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
-    )
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)

@@ -97,7 +97,8 @@ def num_threads():
     Returns
     -------
     int
-        As `numbanorm.get_num_threads`.
+        As `numbanorm.get_num_threads` outside of any block of `numbanorm.num_threads`, when this
+        module was imported or `numbanorm.set_num_threads` called last.
     """
     return launch.threads()
 

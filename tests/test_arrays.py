@@ -96,7 +96,7 @@ MADE = {
     "read-only": frozen,
     "bytes": lambda x: np.frombuffer(x.tobytes(), np.float32).reshape(x.shape),
     "a subclass": lambda x: x.view(Subclass),
-    "a masked array": np.ma.MaskedArray,
+    "a recarray": lambda x: x.view(np.recarray),
     "nested lists": lambda x: x.tolist(),
     "__array__": HasArray,
     "__array_interface__": HasInterface,

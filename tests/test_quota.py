@@ -2,12 +2,12 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from processes import run
 
-import numbanorm as nbn
-from numbanorm import _quota, _threads
+from numbanorm import _counts, _quota
 from numbanorm._quota import processors
 
 V2, V1 = "sys/fs/cgroup", "sys/fs/cgroup/cpu"
@@ -67,17 +67,17 @@ def test_processors(limited, files, group, allowed):
 
 
 def test_threads_obey(limited, monkeypatch):
-    """The quota bounds Numba's number, but not what the user asked for in the environment."""
-    import numba
-
-    monkeypatch.setattr(_threads, "_chosen", None)
-    monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 64)
+    """The quota bounds the number of processors, but not what the user asked for."""
+    config = SimpleNamespace(NUMBA_NUM_THREADS=64, NUMBA_DEFAULT_NUM_THREADS=64)
+    monkeypatch.setattr(_counts, "_config", lambda: config)
+    monkeypatch.setattr(_counts, "_chosen", None)
+    monkeypatch.setattr(_counts, "_of_openmp", lambda: 0)
     monkeypatch.setattr("numba.np.ufunc.parallel._is_initialized", False)
-    monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
+    monkeypatch.setitem(_counts._environment, "NUMBA_NUM_THREADS", "")
     limited({V2: {"cpu.max": "300000 100000"}}, "0::/")
-    assert nbn.get_num_threads() == 3
-    monkeypatch.setenv("NUMBA_NUM_THREADS", "64")
-    assert nbn.get_num_threads() == 64
+    assert _counts.deciding() == (3, "the container's CPU quota")
+    monkeypatch.setitem(_counts._environment, "NUMBA_NUM_THREADS", "64")
+    assert _counts.deciding() == (64, "NUMBA_NUM_THREADS")
 
 
 LIMITED = """
@@ -112,5 +112,5 @@ def group():
 
 
 def test_a_real_quota(group):
-    environment = {"NUMBA_NUM_THREADS": None}
+    environment = {"NUMBA_NUM_THREADS": None, "OMP_NUM_THREADS": None}
     assert run(LIMITED, group, environment=environment).strip() == "1"

@@ -3,7 +3,8 @@
 They are the same parallel kernels that the Python functions call, with C's arguments (see
 numbanorm.h, the text of `header`). They neither need nor take the GIL, and may be called from any
 thread, at several times at once; how many threads each uses is what `numbanorm.set_num_threads`
-says.
+says, else what `numbanorm.get_num_threads` did when a function was first asked for; blocks of
+`numbanorm.num_threads` hold for Python's calls alone.
 
 Where no Python is wanted, `numbanorm capi` builds the same functions as a shared library.
 """

@@ -6,7 +6,7 @@ from numbanorm.functional.group import group_norm, group_norm_backward
 from numbanorm.functional.instance import instance_norm, instance_norm_backward
 from numbanorm.functional.layer import layer_norm, layer_norm_backward
 from numbanorm.functional.rms import rms_norm, rms_norm_backward
-from numbanorm.functional.threads import get_num_threads, set_num_threads
+from numbanorm.functional.threads import get_num_threads, num_threads, set_num_threads
 
 __all__ = [
     "batch_norm",
@@ -20,6 +20,7 @@ __all__ = [
     "instance_norm_backward",
     "layer_norm",
     "layer_norm_backward",
+    "num_threads",
     "rms_norm",
     "rms_norm_backward",
     "set_num_threads",

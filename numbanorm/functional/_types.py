@@ -1,9 +1,11 @@
-"""Types of the public functions' arguments."""
+"""Types of the public functions' arguments and results."""
 
 from typing import Any, Literal
 
 from numpy.typing import ArrayLike, NDArray
 
-Layout = Literal["NCHW", "NHWC"]
+# The names are for editors to offer: a variable of type str may hold one of them.
+Layout = Literal["NCHW", "NHWC"] | str
 Array = NDArray[Any]
 Given = ArrayLike | None
+WithStats = tuple[Array, Array, Array]

@@ -9,7 +9,7 @@ from numbanorm import _norm, _stats
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from numbanorm.functional._types import Array, Given, Layout
+    from numbanorm.functional._types import Array, Given, Layout, WithStats
 
 
 # fmt: off
@@ -24,7 +24,13 @@ def batch_norm(
     x: ArrayLike, running_mean: Given = None, running_var: Given = None, weight: Given = None,
     bias: Given = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5, *,
     layout: Layout = "NCHW", return_stats: Literal[True], out: Array | None = None,
-) -> tuple[Array, Array, Array]: ...
+) -> WithStats: ...
+@overload
+def batch_norm(
+    x: ArrayLike, running_mean: Given = None, running_var: Given = None, weight: Given = None,
+    bias: Given = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5, *,
+    layout: Layout = "NCHW", return_stats: bool, out: Array | None = None,
+) -> Array | WithStats: ...
 # fmt: on
 def batch_norm(
     x: ArrayLike,
@@ -39,7 +45,7 @@ def batch_norm(
     layout: Layout = "NCHW",
     return_stats: bool = False,
     out: Array | None = None,
-) -> Array | tuple[Array, Array, Array]:
+) -> Array | WithStats:
     """Normalise each channel to mean 0 and variance 1, then scale and shift it.
 
     ``y = (x - mean) / sqrt(var + eps) * weight + bias``, with one mean and one variance for each
@@ -50,9 +56,10 @@ def batch_norm(
     x : array_like, shape (N, C, ...) or (N, ..., C), float32 or float64
         The batch, of rank 2 or more.
     running_mean, running_var : array_like, shape (C,), x's dtype, optional
-        Inference normalises by these. Training updates those given in place, by
-        ``running = (1 - momentum) * running + momentum * batch``, with the batch's unbiased
-        variance; they must then have memory of their own, as arrays and CPU tensors do.
+        Inference normalises by these, which may then be float32 or float64 beside any x. Training
+        updates those given in place, by ``running = (1 - momentum) * running + momentum * batch``,
+        with the batch's unbiased variance; they must then have memory of their own, as arrays and
+        CPU tensors do.
     weight, bias : array_like, shape (C,), x's dtype, optional
         1 and 0 if not given.
     training : bool

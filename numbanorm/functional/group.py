@@ -9,7 +9,7 @@ from numbanorm import _norm, _stats
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from numbanorm.functional._types import Array, Given, Layout
+    from numbanorm.functional._types import Array, Given, Layout, WithStats
 
 
 # fmt: off
@@ -22,7 +22,12 @@ def group_norm(
 def group_norm(
     x: ArrayLike, num_groups: int, weight: Given = None, bias: Given = None, eps: float = 1e-5, *,
     layout: Layout = "NCHW", return_stats: Literal[True], out: Array | None = None,
-) -> tuple[Array, Array, Array]: ...
+) -> WithStats: ...
+@overload
+def group_norm(
+    x: ArrayLike, num_groups: int, weight: Given = None, bias: Given = None, eps: float = 1e-5, *,
+    layout: Layout = "NCHW", return_stats: bool, out: Array | None = None,
+) -> Array | WithStats: ...
 # fmt: on
 def group_norm(
     x: ArrayLike,
@@ -34,7 +39,7 @@ def group_norm(
     layout: Layout = "NCHW",
     return_stats: bool = False,
     out: Array | None = None,
-) -> Array | tuple[Array, Array, Array]:
+) -> Array | WithStats:
     """Normalise each group of channels of each sample, then scale and shift each channel.
 
     ``y = (x - mean) / sqrt(var + eps) * weight + bias``, with one mean and one variance for each

@@ -9,7 +9,7 @@ from numbanorm import _norm, _stats
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from numbanorm.functional._types import Array, Given, Layout
+    from numbanorm.functional._types import Array, Given, Layout, WithStats
 
 
 # fmt: off
@@ -24,7 +24,13 @@ def instance_norm(
     x: ArrayLike, running_mean: Given = None, running_var: Given = None, weight: Given = None,
     bias: Given = None, use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5, *,
     layout: Layout = "NCHW", return_stats: Literal[True], out: Array | None = None,
-) -> tuple[Array, Array, Array]: ...
+) -> WithStats: ...
+@overload
+def instance_norm(
+    x: ArrayLike, running_mean: Given = None, running_var: Given = None, weight: Given = None,
+    bias: Given = None, use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5, *,
+    layout: Layout = "NCHW", return_stats: bool, out: Array | None = None,
+) -> Array | WithStats: ...
 # fmt: on
 def instance_norm(
     x: ArrayLike,
@@ -39,7 +45,7 @@ def instance_norm(
     layout: Layout = "NCHW",
     return_stats: bool = False,
     out: Array | None = None,
-) -> Array | tuple[Array, Array, Array]:
+) -> Array | WithStats:
     """Normalise each channel of each sample to mean 0 and variance 1, then scale and shift it.
 
     ``y = (x - mean) / sqrt(var + eps) * weight + bias``, with one mean and one variance for each

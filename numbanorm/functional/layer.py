@@ -10,7 +10,7 @@ from numbanorm import _norm, _stats
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from numbanorm.functional._types import Array, Given
+    from numbanorm.functional._types import Array, Given, WithStats
 
 
 # fmt: off
@@ -23,7 +23,12 @@ def layer_norm(
 def layer_norm(
     x: ArrayLike, normalized_shape: int | Sequence[int], weight: Given = None, bias: Given = None,
     eps: float = 1e-5, *, return_stats: Literal[True], out: Array | None = None,
-) -> tuple[Array, Array, Array]: ...
+) -> WithStats: ...
+@overload
+def layer_norm(
+    x: ArrayLike, normalized_shape: int | Sequence[int], weight: Given = None, bias: Given = None,
+    eps: float = 1e-5, *, return_stats: bool, out: Array | None = None,
+) -> Array | WithStats: ...
 # fmt: on
 def layer_norm(
     x: ArrayLike,
@@ -34,7 +39,7 @@ def layer_norm(
     *,
     return_stats: bool = False,
     out: Array | None = None,
-) -> Array | tuple[Array, Array, Array]:
+) -> Array | WithStats:
     """Normalise the last axes to mean 0 and variance 1, then scale and shift each element.
 
     ``y = (x - mean) / sqrt(var + eps) * weight + bias``, with one mean and one variance for each

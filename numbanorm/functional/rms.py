@@ -24,6 +24,11 @@ def rms_norm(
     x: ArrayLike, normalized_shape: int | Sequence[int], weight: Given = None,
     eps: float | None = None, *, return_stats: Literal[True], out: Array | None = None,
 ) -> tuple[Array, Array]: ...
+@overload
+def rms_norm(
+    x: ArrayLike, normalized_shape: int | Sequence[int], weight: Given = None,
+    eps: float | None = None, *, return_stats: bool, out: Array | None = None,
+) -> Array | tuple[Array, Array]: ...
 # fmt: on
 def rms_norm(
     x: ArrayLike,

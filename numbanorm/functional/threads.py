@@ -1,6 +1,8 @@
-"""How many threads large arrays are worked on with."""
+"""The number of threads large arrays are worked on with."""
 
-from numbanorm import _checks, _threads
+from contextlib import AbstractContextManager
+
+from numbanorm import _checks, _counts, _threads
 
 
 def set_num_threads(n: int) -> None:
@@ -30,15 +32,64 @@ def set_num_threads(n: int) -> None:
     _threads.set_num_threads(_checks.integer("n", n, 1))
 
 
+def num_threads(n: int) -> AbstractContextManager[None]:
+    """Set how many threads large arrays are worked on with, for the calls of a block of code.
+
+    It holds in the Python thread that enters the block, and there in its own asyncio task, before
+    whatever `set_num_threads` says; after the block, that which held before does again. Blocks may
+    be nested. It does not hold for calls from C and from `numbanorm.jit`, which no block contains.
+
+    Parameters
+    ----------
+    n : int
+        1 or more.
+
+    Returns
+    -------
+    context manager
+        It may be used any number of times, by several threads at once too.
+
+    Raises
+    ------
+    ValueError
+        If n is less than 1.
+    TypeError
+        If n is not an int.
+
+    Examples
+    --------
+    >>> import numbanorm as nbn
+    >>> with nbn.num_threads(1):
+    ...     nbn.get_num_threads()
+    1
+    """
+    return _counts.Limit(_checks.integer("n", n, 1))
+
+
 def get_num_threads() -> int:
-    """Return how many threads large arrays are worked on with.
+    """Return how many threads large arrays are worked on with, here and now.
 
     Returns
     -------
     int
-        The number set last by `set_num_threads`. Without one it is Numba's: what
-        `numba.set_num_threads` or ``NUMBA_NUM_THREADS`` says, else the processors that the process
-        may run on, within the CPU quota of its container.
+        What the first of these says that says anything:
+
+        1. the block of `num_threads` that the caller is in;
+        2. the last call of `set_num_threads`, for the whole process;
+        3. in a worker of a PyTorch DataLoader, 1, unless the worker itself did one of the above;
+        4. the variable ``NUMBANORM_NUM_THREADS``;
+        5. `numba.set_num_threads`, in the Python thread that called it, with another number than
+           Numba would take without;
+        6. the variable ``NUMBA_NUM_THREADS``;
+        7. the variable ``OMP_NUM_THREADS``, of a list its first number;
+        8. the processors that the process may run on, within the CPU quota of its container.
+
+        The variables count as they were when numbanorm (those of Numba: Numba) was imported.
+
+    Raises
+    ------
+    ValueError
+        If ``NUMBANORM_NUM_THREADS`` is asked, and is no int of 1 or more.
 
     Examples
     --------
@@ -46,4 +97,4 @@ def get_num_threads() -> int:
     >>> nbn.get_num_threads() >= 1
     True
     """
-    return _threads.get_num_threads()
+    return _counts.get()
