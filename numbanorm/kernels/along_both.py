@@ -3,7 +3,6 @@
 The sums of what is read are those of `along_moments`, to the bit.
 """
 
-from numbanorm._tiles import along_tiles, piece
 from numbanorm.kernels.along_affine import (
     AHEAD,
     affine_head,
@@ -17,7 +16,7 @@ from numbanorm.kernels.along_moments import clear, settle
 from numbanorm.kernels.options import inlined, leaf
 from numbanorm.kernels.pointers import at, get, rounded
 from numbanorm.kernels.statistics import coefficients, merge_at, or_else
-from numbanorm.kernels.tiles import ceil_div
+from numbanorm.kernels.tiles import along_tiles, ceil_div, piece
 from numbanorm.kernels.vec import (
     fma,
     lanes,

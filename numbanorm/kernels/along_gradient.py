@@ -6,12 +6,12 @@ mean was rounded. The distance from the mean is taken in float64, where it is ex
 products may cancel to a small part of themselves.
 """
 
-from numbanorm._tiles import along_tiles, piece
 from numbanorm.kernels.along_affine import AHEAD, expect_edge, peel, put_vector
 from numbanorm.kernels.along_both import NEAR
 from numbanorm.kernels.along_moments import clear
 from numbanorm.kernels.options import inlined, leaf
 from numbanorm.kernels.pointers import at, elements_to_line
+from numbanorm.kernels.tiles import along_tiles, piece
 from numbanorm.kernels.vec import (
     fma,
     keep_first,

@@ -4,10 +4,10 @@ A tile's sums are four wide vectors in memory (two of values, two of squares), s
 order of addition comes about however a tile's runs are visited.
 """
 
-from numbanorm._tiles import along_tiles, piece
 from numbanorm.kernels.options import inlined, leaf
 from numbanorm.kernels.pointers import at
 from numbanorm.kernels.statistics import merge, needs_shift, not_negative
+from numbanorm.kernels.tiles import along_tiles, piece
 from numbanorm.kernels.vec import (
     fma,
     keep_first,

@@ -1,8 +1,6 @@
 """Backward operations across memory. `totals` is as in `backward_along`."""
 
-from numbanorm._plan import across_fits
 from numbanorm._status import MEMORY, OK
-from numbanorm._tiles import across_tiles, folds, slab_bounds, slab_count
 from numbanorm.kernels.across_coefficients import repeat
 from numbanorm.kernels.across_gradient import (
     continue_columns,
@@ -24,7 +22,16 @@ from numbanorm.kernels.forward_across import coefficient_room, line_lead, lines_
 from numbanorm.kernels.launch import launch
 from numbanorm.kernels.options import leaf, operation
 from numbanorm.kernels.pointers import allocate, as_like, at, get, is_null, put, release
-from numbanorm.kernels.tiles import claim, padded, streams
+from numbanorm.kernels.tiles import (
+    across_fits,
+    across_tiles,
+    claim,
+    folds,
+    padded,
+    slab_bounds,
+    slab_count,
+    streams,
+)
 from numbanorm.kernels.vec import fence, lanes
 
 # Arrays of `room` elements that a worker needs.

@@ -4,9 +4,8 @@
 of dy * (x - mean) and of x - mean. `finish` turns the first two into those of dy and dy * x_hat.
 """
 
-from numbanorm._plan import shared_out
 from numbanorm._status import MEMORY, OK
-from numbanorm._tiles import CLAIM, along_tiles, piece
+from numbanorm._tiles import CLAIM
 from numbanorm.kernels.along_gradient import (
     gradient,
     gradient_reading,
@@ -32,7 +31,7 @@ from numbanorm.kernels.statistics import (
     mean_error,
     or_else,
 )
-from numbanorm.kernels.tiles import ceil_div, claim, streams
+from numbanorm.kernels.tiles import along_tiles, ceil_div, claim, piece, shared_out, streams
 from numbanorm.kernels.vec import fence
 
 

@@ -4,9 +4,8 @@
 before bias, each with `SLACK` elements before the first.
 """
 
-from numbanorm._plan import shared_out
 from numbanorm._status import MEMORY, OK
-from numbanorm._tiles import ALONG_TILE, CLAIM, along_tiles, piece, row_tiles
+from numbanorm._tiles import ALONG_TILE, CLAIM
 from numbanorm.kernels.backward_along import backward_given
 from numbanorm.kernels.launch import launch
 from numbanorm.kernels.options import inlined, leaf, operation
@@ -14,7 +13,15 @@ from numbanorm.kernels.pointers import allocate, at, get, is_null, put, release,
 from numbanorm.kernels.rows import at_if
 from numbanorm.kernels.rows_gradient import gradient_row, row_table, tile_sums
 from numbanorm.kernels.statistics import or_else
-from numbanorm.kernels.tiles import ceil_div, claim, streams
+from numbanorm.kernels.tiles import (
+    along_tiles,
+    ceil_div,
+    claim,
+    piece,
+    row_tiles,
+    shared_out,
+    streams,
+)
 from numbanorm.kernels.vec import fence, lanes, load, no_sum, store
 
 # Elements before and behind a tile's sums that belong to none.

@@ -1,13 +1,12 @@
 """What memory allows: a copy, and a sum of two arrays, past the caches, to compare speeds with."""
 
-from numbanorm._plan import size_of
 from numbanorm._status import OK
-from numbanorm._tiles import CLAIM, piece
+from numbanorm._tiles import CLAIM
 from numbanorm.kernels.along_affine import peel, put_vector
 from numbanorm.kernels.launch import launch
 from numbanorm.kernels.options import inlined, leaf, operation
 from numbanorm.kernels.pointers import at, is_null, optional, pointer
-from numbanorm.kernels.tiles import ceil_div, claim, streams
+from numbanorm.kernels.tiles import ceil_div, claim, piece, size_of, streams
 from numbanorm.kernels.vec import fence, lanes, load, load_first, store_lanes
 
 

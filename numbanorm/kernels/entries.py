@@ -6,7 +6,6 @@ compiled for float and for double. None raises; each returns a status.
 
 import math
 
-from numbanorm._plan import batch_view, group_view, instance_view, row_view, size_of, workers_for
 from numbanorm._status import MEMORY
 from numbanorm.kernels.c_checks import (
     CORRECTION,
@@ -34,6 +33,14 @@ from numbanorm.kernels.launch import threads
 from numbanorm.kernels.options import inlined, leaf
 from numbanorm.kernels.pointers import allocate, as_like, at, get, is_null, null, put, release
 from numbanorm.kernels.routes import affine, backward, moments, normalize
+from numbanorm.kernels.tiles import (
+    batch_view,
+    group_view,
+    instance_view,
+    row_view,
+    size_of,
+    workers_for,
+)
 
 
 @inlined

@@ -5,9 +5,7 @@ Like `forward_along`, for statistics that are columns of x's rows. Each worker h
 worked on together: all of them, or so few that all their rows stay in cache.
 """
 
-from numbanorm._plan import across_room, across_slab
 from numbanorm._status import MEMORY, OK
-from numbanorm._tiles import across_tiles, folds, slab_bounds, slab_count
 from numbanorm.kernels.across_affine import affine_columns
 from numbanorm.kernels.across_both import normalize_reading
 from numbanorm.kernels.across_coefficients import fill_coefficients
@@ -26,7 +24,18 @@ from numbanorm.kernels.pointers import (
     put,
     release,
 )
-from numbanorm.kernels.tiles import ceil_div, claim, padded, streams
+from numbanorm.kernels.tiles import (
+    across_room,
+    across_slab,
+    across_tiles,
+    ceil_div,
+    claim,
+    folds,
+    padded,
+    slab_bounds,
+    slab_count,
+    streams,
+)
 from numbanorm.kernels.vec import fence, lanes
 
 # Arrays of `room` elements that a worker needs.

@@ -5,7 +5,7 @@ empty, or null; mean and var hold (batch, group) values, float64 where they are 
 """
 
 from numbanorm._status import MEMORY, OK
-from numbanorm._tiles import CLAIM, along_tiles, piece
+from numbanorm._tiles import CLAIM
 from numbanorm.kernels.along_affine import AHEAD
 from numbanorm.kernels.along_affine import affine as affine_run
 from numbanorm.kernels.along_both import normalize_lines_reading, normalize_reading
@@ -24,7 +24,7 @@ from numbanorm.kernels.pointers import (
     stack_doubles,
 )
 from numbanorm.kernels.statistics import coefficients, merge, or_else, reciprocal_deviation
-from numbanorm.kernels.tiles import ceil_div, claim, streams
+from numbanorm.kernels.tiles import along_tiles, ceil_div, claim, piece, streams
 from numbanorm.kernels.vec import fence, lanes
 
 

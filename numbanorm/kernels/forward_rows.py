@@ -1,7 +1,7 @@
 """Forward operations on rows: contiguous statistics, small or with a weight per element."""
 
 from numbanorm._status import OK
-from numbanorm._tiles import ALONG_TILE, CLAIM, along_tiles, piece
+from numbanorm._tiles import ALONG_TILE, CLAIM
 from numbanorm.kernels.along_moments import slice_moments
 from numbanorm.kernels.forward_along import forward_given
 from numbanorm.kernels.launch import launch
@@ -23,7 +23,7 @@ from numbanorm.kernels.rows_moments import (
     settle_rows,
 )
 from numbanorm.kernels.statistics import merge_at
-from numbanorm.kernels.tiles import ceil_div, claim, streams
+from numbanorm.kernels.tiles import along_tiles, ceil_div, claim, piece, streams
 from numbanorm.kernels.vec import fence, lanes
 
 # Elements of a block of rows, which with the next block stays in the second-level cache.

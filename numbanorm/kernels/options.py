@@ -51,14 +51,13 @@ def exact(function: Callable[..., Any]) -> Any:
     """Compile like `leaf`, to work in the default floating-point modes, whatever the caller has."""
     inner = leaf(function)
 
-    @leaf
     def in_default_modes(*args):  # type: ignore[no-untyped-def]
         before = enter_default_modes()
         result = apart(inner, args)
         leave_default_modes(before)
         return result
 
-    return in_default_modes
+    return leaf(named(in_default_modes, f"{_place(function)}.in_default_modes"))
 
 
 def _for_any_value(dispatcher: Any) -> Any:
@@ -107,9 +106,22 @@ def operation(function: Callable[..., Any]) -> Any:
         take_gil_again(state)
         return status
 
-    name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
-    inner.driver = _cached(numba.njit(**BASE)(driver), name)
+    name = _place(function)
+    inner.driver = _cached(numba.njit(**BASE)(named(driver, f"{name}.driver")), name)
     return inner
+
+
+def named(function: Callable[..., Any], name: str) -> Any:
+    """Return a function made by another one, under a name that no other has.
+
+    The linker knows compiled code by such names, and takes code of the same name for the same.
+    """
+    function.__qualname__, function.__name__ = name, name.rpartition(".")[2]
+    return function
+
+
+def _place(function: Callable[..., Any]) -> str:
+    return f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
 
 
 def _cached(dispatcher: Any, name: str) -> Any:

@@ -1,14 +1,6 @@
 """The operations of `numbanorm._run` for compiled callers: each chooses its loops by the view."""
 
-from numbanorm._plan import (
-    ALONG,
-    ROWS,
-    TWO_PASSES,
-    affine_route,
-    backward_route,
-    forward_route,
-    moments_route,
-)
+from numbanorm._plan import ALONG, ROWS, TWO_PASSES
 from numbanorm._status import OK
 from numbanorm.kernels import (
     backward_across,
@@ -20,6 +12,7 @@ from numbanorm.kernels import (
 )
 from numbanorm.kernels.options import leaf
 from numbanorm.kernels.pointers import get, put
+from numbanorm.kernels.tiles import affine_route, backward_route, forward_route, moments_route
 from numbanorm.kernels.vec import lanes
 
 

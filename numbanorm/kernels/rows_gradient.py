@@ -6,13 +6,13 @@ is read for its two sums, then, from the cache, written and added to the paramet
 vectors in memory, those of a tile of rows in one worker's cache.
 """
 
-from numbanorm._tiles import along_tiles, piece
 from numbanorm.kernels.along_affine import AHEAD, expect_edge, peel, put_vector
 from numbanorm.kernels.along_gradient import centre
 from numbanorm.kernels.options import inlined, leaf
 from numbanorm.kernels.pointers import at, elements_to_line, get, is_null, put, rounded
 from numbanorm.kernels.rows import at_if, load_lanes_or, load_or
 from numbanorm.kernels.statistics import gradient_coefficients, gradient_scale, mean_error
+from numbanorm.kernels.tiles import along_tiles, piece
 from numbanorm.kernels.vec import (
     fma,
     keep_first,
