@@ -1,4 +1,4 @@
-"""How many threads work; those that do are `numbanorm.kernels.pool`'s. What a fork needs."""
+"""How many threads work; what they are is in `kernels.threads.pool`. What a fork needs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numbanorm._status import RULES, Status
 from numbanorm._tiles import MAX_WORKERS
 
 if TYPE_CHECKING:
-    from numbanorm.kernels.crew import Crew
+    from numbanorm.kernels.threads.crew import Crew
 
 # The number set by the user; None is Numba's own, within what the container may use.
 _chosen: int | None = None
@@ -44,7 +44,7 @@ def set_num_threads(n: int) -> None:
 def serve_c() -> None:
     """Get threads for C callers, and tell them, who can't ask, how many."""
     global _serves_c
-    from numbanorm.kernels import launch
+    from numbanorm.kernels.threads import launch
 
     get_ready()
     launch.variables.threads = get_num_threads()
@@ -85,7 +85,7 @@ def get_ready() -> None:
     # another order elsewhere.
     with global_compiler_lock:
         if _crew is None:
-            from numbanorm.kernels import crew
+            from numbanorm.kernels.threads import crew
 
             _crew = crew.ready()
             # Their code and memory go when the interpreter ends.

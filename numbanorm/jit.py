@@ -45,9 +45,10 @@ import math
 
 from numbanorm import _threads
 from numbanorm._status import Status
-from numbanorm.kernels import ahead, launch
-from numbanorm.kernels.finishing import move_running
-from numbanorm.kernels.options import inlined, leaf
+from numbanorm.kernels import ahead
+from numbanorm.kernels.compile.options import inlined, leaf
+from numbanorm.kernels.operations.finishing import move_running
+from numbanorm.kernels.threads import launch
 from numbanorm.kernels.tiles import (
     batch_view,
     group_view,

@@ -1,5 +1,7 @@
 """Each module of the kernels stands on its own, and what compiled code is known by is its alone."""
 
+import ast
+
 import processes
 import pytest
 
@@ -78,3 +80,29 @@ def test_no_two_kernels_have_one_name():
     ).splitlines()
     functions = {line.partition(" ")[2] for line in set(names)}
     assert len(functions) == len(set(names)) >= 20
+
+
+# Each imports those before it only.
+ORDER = "simd", "compile", "threads", "tiles", "loops", "operations", "routes", "ahead", "c"
+
+
+def place(module):
+    """Return where a module stands in the order, which names folders, and modules beside them."""
+    part = module.removeprefix("numbanorm.kernels").strip(".").partition(".")[0]
+    return ORDER.index(part) if part in ORDER else len(ORDER)
+
+
+@pytest.mark.parametrize("module", modules())
+def test_modules_import_downwards_only(module):
+    path = processes.ROOT / "numbanorm" / module.removeprefix("numbanorm.").replace(".", "/")
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name.startswith("numbanorm.kernels"):
+                assert place(name) <= place(module), f"{module} imports {name}"

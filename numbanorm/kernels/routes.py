@@ -2,7 +2,8 @@
 
 from numbanorm._plan import ALONG, ROWS, TWO_PASSES
 from numbanorm._status import OK
-from numbanorm.kernels import (
+from numbanorm.kernels.compile.options import leaf
+from numbanorm.kernels.operations import (
     backward_across,
     backward_along,
     backward_rows,
@@ -10,10 +11,9 @@ from numbanorm.kernels import (
     forward_along,
     forward_rows,
 )
-from numbanorm.kernels.options import leaf
-from numbanorm.kernels.pointers import get, put
+from numbanorm.kernels.simd.pointers import get, put
+from numbanorm.kernels.simd.vec import lanes
 from numbanorm.kernels.tiles import affine_route, backward_route, forward_route, moments_route
-from numbanorm.kernels.vec import lanes
 
 
 @leaf

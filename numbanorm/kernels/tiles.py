@@ -30,9 +30,9 @@ from numbanorm._tiles import (
     slab_bounds,
     slab_count,
 )
-from numbanorm.kernels.options import inlined, leaf, shared
-from numbanorm.kernels.pointers import at, fetch_add
-from numbanorm.kernels.vec import lanes
+from numbanorm.kernels.compile.options import inlined, leaf, shared
+from numbanorm.kernels.simd.pointers import at, fetch_add
+from numbanorm.kernels.simd.vec import lanes
 
 __all__ = [
     "across_fits", "across_room", "across_slab", "across_tiles", "affine_route", "along_tiles",
