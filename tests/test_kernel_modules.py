@@ -5,7 +5,7 @@ import ast
 import processes
 import pytest
 
-# In a process for each module that has imported Numba only: the names that its functions use, and
+# In a process for each module that has imported none of the others: the names that its functions use, and
 # those of what they call, are what a compiler can type.
 ALONE = """
 import importlib, os, sys, types
@@ -43,6 +43,8 @@ def check(name):
                     sys.exit(f"{name} alone: {function.__name__} uses {used}: {error}")
 
 
+import numbanorm.kernels
+cpu_target.typing_context.refresh()
 for name in sys.argv[1:]:
     child = os.fork()
     if not child:
