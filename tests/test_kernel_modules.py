@@ -5,8 +5,8 @@ import ast
 import processes
 import pytest
 
-# In a process for each module that has imported none of the others: the names that its functions use, and
-# those of what they call, are what a compiler can type.
+# In a process for each module that has imported none of the others: the names that its functions
+# use, and those of what they call, are what a compiler can type.
 ALONE = """
 import importlib, os, sys, types
 import numba

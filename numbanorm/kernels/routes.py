@@ -11,8 +11,8 @@ from numbanorm.kernels.operations import (
     forward_along,
     forward_rows,
 )
+from numbanorm.kernels.simd.memory import lanes
 from numbanorm.kernels.simd.pointers import get, put
-from numbanorm.kernels.simd.vec import lanes
 from numbanorm.kernels.tiles import affine_route, backward_route, forward_route, moments_route
 
 

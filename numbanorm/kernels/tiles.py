@@ -32,7 +32,7 @@ from numbanorm._tiles import (
 )
 from numbanorm.kernels.compile.options import inlined, leaf, shared
 from numbanorm.kernels.simd.pointers import at, fetch_add
-from numbanorm.kernels.simd.vec import lanes
+from numbanorm.kernels.simd.storage import itemsize
 
 __all__ = [
     "across_fits", "across_room", "across_slab", "across_tiles", "affine_route", "along_tiles",
@@ -85,7 +85,7 @@ def claim(queue, units, step, backwards):
 @inlined
 def streams(view, like):
     """Return whether a result is so large that it is written past the caches."""
-    return size_of(view) >= STREAM_BYTES // 64 * lanes(like)
+    return size_of(view) >= STREAM_BYTES // itemsize(like)
 
 
 @inlined

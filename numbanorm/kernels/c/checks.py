@@ -9,7 +9,7 @@ from numba.extending import intrinsic
 from numbanorm._status import Status
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.simd.pointers import I64
-from numbanorm.kernels.simd.vec import lanes
+from numbanorm.kernels.simd.storage import itemsize
 
 OK, NULL, SIZE, LAYOUT = map(int, (Status.OK, Status.NULL, Status.SIZE, Status.LAYOUT))
 EPS, MOMENTUM, CORRECTION = map(int, (Status.EPS, Status.MOMENTUM, Status.CORRECTION))
@@ -39,7 +39,7 @@ def address(_: Any, p: Any) -> Any:
 def span(p, elements):
     """Return an array's address and size in bytes; (0, 0) for a null pointer."""
     where = address(p)
-    return where, (elements * (64 // lanes(p)) if where != 0 else 0)
+    return where, (elements * (itemsize(p)) if where != 0 else 0)
 
 
 @leaf
@@ -109,7 +109,7 @@ def check_spans(written, read, sources, like):
     # raise.
     y, b, c, d, e = written
     r, s, t, u, v = read
-    size = 64 // lanes(like)
+    size = itemsize(like)
     if misaligned(written, size) or misaligned(read, size):
         return ALIGNMENT
     if sources > 0 and y == r:

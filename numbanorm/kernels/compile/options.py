@@ -49,7 +49,8 @@ def plain(kind: Any) -> Any:
     """Return a Numba type without the values it may hold."""
     if isinstance(kind, types.BaseTuple):
         parts: Any = kind
-        return types.BaseTuple.from_types([plain(part) for part in parts])
+        named = getattr(kind, "instance_class", None)
+        return types.BaseTuple.from_types([plain(part) for part in parts], named)
     return types.unliteral(kind)
 
 

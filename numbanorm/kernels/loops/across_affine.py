@@ -2,14 +2,8 @@
 
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.along_affine import AHEAD, apply, expect_edge, peel, put_vector
+from numbanorm.kernels.simd.memory import lanes, load, load_lanes, prefetch, store_lanes
 from numbanorm.kernels.simd.pointers import at, elements_to_line
-from numbanorm.kernels.simd.vec import (
-    lanes,
-    load,
-    load_lanes,
-    prefetch,
-    store_lanes,
-)
 
 
 @leaf

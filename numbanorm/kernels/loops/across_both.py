@@ -8,8 +8,9 @@ from numbanorm.kernels.loops.across_affine import affine_edges, affine_group, lo
 from numbanorm.kernels.loops.across_moments import add_rows, settle_tile
 from numbanorm.kernels.loops.along_affine import apply, peel, put_vector
 from numbanorm.kernels.loops.along_moments import clear
+from numbanorm.kernels.simd.memory import lanes, load, load_sum, prefetch, store
 from numbanorm.kernels.simd.pointers import at
-from numbanorm.kernels.simd.vec import fma, lanes, load, load_sum, prefetch, store, widen
+from numbanorm.kernels.simd.vec import fma, widen
 
 
 @leaf

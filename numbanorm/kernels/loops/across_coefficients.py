@@ -2,19 +2,9 @@
 
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.statistics import coefficients, or_else, reciprocal_deviation
+from numbanorm.kernels.simd.memory import lanes, load, load_sum, store
 from numbanorm.kernels.simd.pointers import at, get, is_null, put, stack_like
-from numbanorm.kernels.simd.vec import (
-    all_above,
-    lanes,
-    load,
-    load_sum,
-    narrow,
-    root,
-    splat,
-    splat_wide,
-    store,
-    widen,
-)
+from numbanorm.kernels.simd.vec import all_above, narrow, root, splat, splat_wide, widen
 
 
 @inlined

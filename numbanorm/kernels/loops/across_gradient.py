@@ -9,10 +9,7 @@ from numbanorm.kernels.loops.across_coefficients import fill, repeat
 from numbanorm.kernels.loops.along_affine import AHEAD, expect_edge, peel, put_vector
 from numbanorm.kernels.loops.along_gradient import slope
 from numbanorm.kernels.loops.along_moments import clear
-from numbanorm.kernels.simd.pointers import at, elements_to_line
-from numbanorm.kernels.simd.vec import (
-    fma,
-    keep_first,
+from numbanorm.kernels.simd.memory import (
     lanes,
     load,
     load_first,
@@ -21,8 +18,9 @@ from numbanorm.kernels.simd.vec import (
     prefetch,
     store,
     store_lanes,
-    widen,
 )
+from numbanorm.kernels.simd.pointers import at, elements_to_line
+from numbanorm.kernels.simd.vec import fma, keep_first, widen
 
 
 @inlined

@@ -10,22 +10,9 @@ import math
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.along_moments import clear
 from numbanorm.kernels.loops.statistics import merge_at, needs_shift, not_negative, shift_floor
+from numbanorm.kernels.simd.memory import lanes, load, load_first, load_sum, no_sum, prefetch, store
 from numbanorm.kernels.simd.pointers import at, get, put
-from numbanorm.kernels.simd.vec import (
-    all_above,
-    fma,
-    keep_first,
-    lanes,
-    load,
-    load_first,
-    load_sum,
-    no_sum,
-    prefetch,
-    splat_wide,
-    store,
-    total,
-    widen,
-)
+from numbanorm.kernels.simd.vec import all_above, fma, keep_first, splat_wide, total, widen
 
 
 @leaf

@@ -5,20 +5,18 @@ the other; otherwise each part of it is written under a mask.
 """
 
 from numbanorm.kernels.compile.options import inlined, leaf
-from numbanorm.kernels.simd.pointers import at, elements_to_line
-from numbanorm.kernels.simd.vec import (
-    fma,
-    join,
+from numbanorm.kernels.simd.memory import (
     lanes,
     load,
     load_lanes,
     prefetch,
     prefetch_write,
-    splat,
     store,
     store_lanes,
     stream,
 )
+from numbanorm.kernels.simd.pointers import at, elements_to_line
+from numbanorm.kernels.simd.vec import fma, join, splat
 
 # How many vectors ahead of the reading a cache line is asked for: runs of a few hundred elements
 # defeat the hardware's prefetcher. 16 to 128 measured alike within 5 %.

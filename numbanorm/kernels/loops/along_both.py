@@ -15,17 +15,9 @@ from numbanorm.kernels.loops.along_affine import (
 )
 from numbanorm.kernels.loops.along_moments import clear, settle
 from numbanorm.kernels.loops.statistics import coefficients, merge_at, or_else
+from numbanorm.kernels.simd.memory import lanes, load, load_first, load_sum, prefetch, store
 from numbanorm.kernels.simd.pointers import at, get, rounded
-from numbanorm.kernels.simd.vec import (
-    fma,
-    lanes,
-    load,
-    load_first,
-    load_sum,
-    prefetch,
-    store,
-    widen,
-)
+from numbanorm.kernels.simd.vec import fma, widen
 from numbanorm.kernels.tiles import along_tiles, ceil_div, piece
 
 # How many vectors ahead what is normalised, and comes from a cache, is asked for.

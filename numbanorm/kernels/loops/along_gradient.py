@@ -10,23 +10,18 @@ from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.along_affine import AHEAD, expect_edge, peel, put_vector
 from numbanorm.kernels.loops.along_both import NEAR
 from numbanorm.kernels.loops.along_moments import clear
-from numbanorm.kernels.simd.pointers import at, elements_to_line
-from numbanorm.kernels.simd.vec import (
-    fma,
-    keep_first,
+from numbanorm.kernels.simd.memory import (
     lanes,
     load,
     load_first,
     load_lanes,
     load_sum,
     prefetch,
-    splat,
-    splat_wide,
     store,
     store_lanes,
-    total,
-    widen,
 )
+from numbanorm.kernels.simd.pointers import at, elements_to_line
+from numbanorm.kernels.simd.vec import fma, keep_first, splat, splat_wide, total, widen
 from numbanorm.kernels.tiles import along_tiles, piece
 
 

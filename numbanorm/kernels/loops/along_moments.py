@@ -6,20 +6,9 @@ order of addition comes about however a tile's runs are visited.
 
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.statistics import merge, needs_shift, not_negative
+from numbanorm.kernels.simd.memory import lanes, load, load_first, load_sum, no_sum, store
 from numbanorm.kernels.simd.pointers import at
-from numbanorm.kernels.simd.vec import (
-    fma,
-    keep_first,
-    lanes,
-    load,
-    load_first,
-    load_sum,
-    no_sum,
-    splat_wide,
-    store,
-    total,
-    widen,
-)
+from numbanorm.kernels.simd.vec import fma, keep_first, splat_wide, total, widen
 from numbanorm.kernels.tiles import along_tiles, piece
 
 

@@ -16,21 +16,17 @@ from numbanorm.kernels.loops.along_affine import (
 )
 from numbanorm.kernels.loops.along_both import slot_coefficients
 from numbanorm.kernels.loops.statistics import reciprocal_deviation
-from numbanorm.kernels.simd.pointers import at, elements_to_line, get, is_null, rounded
-from numbanorm.kernels.simd.vec import (
-    fma,
-    join,
+from numbanorm.kernels.simd.memory import (
     lanes,
     load,
     load_first,
     load_lanes,
     no_sum,
     prefetch,
-    splat,
     store_lanes,
-    total,
-    widen,
 )
+from numbanorm.kernels.simd.pointers import at, elements_to_line, get, is_null, rounded
+from numbanorm.kernels.simd.vec import fma, join, splat, total, widen
 
 
 @inlined

@@ -11,10 +11,7 @@ from numbanorm.kernels.loops.along_affine import AHEAD, expect_edge, peel, put_v
 from numbanorm.kernels.loops.along_gradient import centre
 from numbanorm.kernels.loops.rows import at_if, load_lanes_or, load_or
 from numbanorm.kernels.loops.statistics import gradient_coefficients, gradient_scale, mean_error
-from numbanorm.kernels.simd.pointers import at, elements_to_line, get, is_null, put, rounded
-from numbanorm.kernels.simd.vec import (
-    fma,
-    keep_first,
+from numbanorm.kernels.simd.memory import (
     lanes,
     load,
     load_first,
@@ -22,13 +19,11 @@ from numbanorm.kernels.simd.vec import (
     load_sum,
     no_sum,
     prefetch,
-    splat,
-    splat_wide,
     store,
     store_lanes,
-    total,
-    widen,
 )
+from numbanorm.kernels.simd.pointers import at, elements_to_line, get, is_null, put, rounded
+from numbanorm.kernels.simd.vec import fma, keep_first, splat, splat_wide, total, widen
 from numbanorm.kernels.tiles import along_tiles, piece
 
 

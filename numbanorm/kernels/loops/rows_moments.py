@@ -13,8 +13,9 @@ from numbanorm.kernels.loops.statistics import (
     or_else,
     reciprocal_deviation,
 )
+from numbanorm.kernels.simd.memory import lanes, load, load_first, no_sum
 from numbanorm.kernels.simd.pointers import at, get, put
-from numbanorm.kernels.simd.vec import fma, lanes, load, load_first, no_sum, total, widen
+from numbanorm.kernels.simd.vec import fma, total, widen
 
 
 @inlined

@@ -7,6 +7,7 @@ import math
 
 from numbanorm.kernels.compile.options import inlined
 from numbanorm.kernels.simd.pointers import get, is_null, magnitude, put, rounded
+from numbanorm.kernels.simd.storage import largest, spare_digits, unit
 
 
 @inlined
@@ -34,7 +35,7 @@ def merge_at(count, mean, m2, i, more, more_mean, more_m2):
 @inlined
 def shift_floor(like):
     """Return what share of the squares must be left of them; see `needs_shift`."""
-    return 1e-6 if rounded(like, 0.1) != 0.1 else 0.0625
+    return 1e-6 if spare_digits(like) else 0.0625
 
 
 @inlined
@@ -116,7 +117,7 @@ def held(slope, weight, like):
 
     It is only constants, whose x - mean is 0, that have such slopes and are to be finite.
     """
-    most = (2.0 - 2.0**-23) * 2.0**127 if rounded(like, 0.1) != 0.1 else 1.7976931348623157e308
+    most = largest(like)
     return math.copysign(most, slope) if abs(slope) > most and abs(weight) < math.inf else slope
 
 
@@ -128,9 +129,8 @@ def mean_error(sum_centred, count, mean, like):
     unit that rounding took from it is a good part of a deviation; x itself restores it. A mean that
     is further off is no rounding: it is taken as meant.
     """
-    unit = 2.0**-23 if rounded(like, 0.1) != 0.1 else 2.0**-52
     error = sum_centred / count
-    return error if abs(error) <= unit * abs(mean) else 0.0
+    return error if abs(error) <= unit(like) * abs(mean) else 0.0
 
 
 @inlined

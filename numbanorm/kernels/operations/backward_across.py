@@ -25,8 +25,8 @@ from numbanorm.kernels.operations.forward_across import (
     lines_agree,
     slab_room,
 )
+from numbanorm.kernels.simd.memory import fence, lanes
 from numbanorm.kernels.simd.pointers import allocate, as_like, at, get, is_null, put, release
-from numbanorm.kernels.simd.vec import fence, lanes
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
 from numbanorm.kernels.tiles import (

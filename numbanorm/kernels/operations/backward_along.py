@@ -18,6 +18,7 @@ from numbanorm.kernels.loops.statistics import (
     mean_error,
     or_else,
 )
+from numbanorm.kernels.simd.memory import fence
 from numbanorm.kernels.simd.pointers import (
     allocate,
     at,
@@ -30,7 +31,6 @@ from numbanorm.kernels.simd.pointers import (
     rounded,
     stack_doubles,
 )
-from numbanorm.kernels.simd.vec import fence
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
 from numbanorm.kernels.tiles import along_tiles, ceil_div, claim, piece, shared_out, streams

@@ -11,8 +11,8 @@ from numbanorm.kernels.loops.rows import at_if
 from numbanorm.kernels.loops.rows_gradient import gradient_row, row_table, tile_sums
 from numbanorm.kernels.loops.statistics import or_else
 from numbanorm.kernels.operations.backward_along import backward_given
+from numbanorm.kernels.simd.memory import fence, lanes, load, no_sum, store
 from numbanorm.kernels.simd.pointers import allocate, at, get, is_null, put, release, stack_doubles
-from numbanorm.kernels.simd.vec import fence, lanes, load, no_sum, store
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
 from numbanorm.kernels.tiles import (

@@ -4,8 +4,8 @@ from numbanorm._status import OK
 from numbanorm._tiles import CLAIM
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.along_affine import peel, put_vector
+from numbanorm.kernels.simd.memory import fence, lanes, load, load_first, store_lanes
 from numbanorm.kernels.simd.pointers import at, is_null, optional, pointer
-from numbanorm.kernels.simd.vec import fence, lanes, load, load_first, store_lanes
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
 from numbanorm.kernels.tiles import ceil_div, claim, piece, size_of, streams

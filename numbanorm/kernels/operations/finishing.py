@@ -4,7 +4,8 @@ import math
 
 from numbanorm.kernels.compile.options import inlined
 from numbanorm.kernels.loops.statistics import reciprocal_deviation
-from numbanorm.kernels.simd.pointers import get, is_null, magnitude, optional, pointer, put, rounded
+from numbanorm.kernels.simd.pointers import get, is_null, magnitude, optional, pointer, put
+from numbanorm.kernels.simd.storage import spare_digits
 from numbanorm.kernels.threads.drivers import exact, serial
 
 
@@ -48,7 +49,7 @@ def fill_divisors(std, weight, var, n):
     The weight carries the sign, and in float64 a power of two where the square would leave its
     range.
     """
-    narrow = rounded(weight, 0.1) != 0.1
+    narrow = spare_digits(weight)
     for i in range(n):
         divisor = get(std, i)
         size, sign = abs(divisor), math.copysign(1.0, divisor)

@@ -12,6 +12,7 @@ from numbanorm.kernels.loops.across_both import normalize_reading
 from numbanorm.kernels.loops.across_coefficients import fill_coefficients
 from numbanorm.kernels.loops.across_moments import merge_all, tile_moments
 from numbanorm.kernels.operations.forward_along import forward_given
+from numbanorm.kernels.simd.memory import fence, lanes
 from numbanorm.kernels.simd.pointers import (
     allocate,
     as_like,
@@ -23,7 +24,6 @@ from numbanorm.kernels.simd.pointers import (
     put,
     release,
 )
-from numbanorm.kernels.simd.vec import fence, lanes
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
 from numbanorm.kernels.tiles import (

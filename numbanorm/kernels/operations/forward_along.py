@@ -12,6 +12,7 @@ from numbanorm.kernels.loops.along_affine import affine as affine_run
 from numbanorm.kernels.loops.along_both import normalize_lines_reading, normalize_reading
 from numbanorm.kernels.loops.along_moments import slice_moments, tile_moments
 from numbanorm.kernels.loops.statistics import coefficients, merge, or_else, reciprocal_deviation
+from numbanorm.kernels.simd.memory import fence, lanes
 from numbanorm.kernels.simd.pointers import (
     allocate,
     at,
@@ -23,7 +24,6 @@ from numbanorm.kernels.simd.pointers import (
     release,
     stack_doubles,
 )
-from numbanorm.kernels.simd.vec import fence, lanes
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
 from numbanorm.kernels.tiles import along_tiles, ceil_div, claim, piece, streams

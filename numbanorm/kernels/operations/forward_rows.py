@@ -13,6 +13,7 @@ from numbanorm.kernels.loops.rows_moments import (
 )
 from numbanorm.kernels.loops.statistics import merge_at
 from numbanorm.kernels.operations.forward_along import forward_given
+from numbanorm.kernels.simd.memory import fence, lanes
 from numbanorm.kernels.simd.pointers import (
     at,
     get,
@@ -22,7 +23,6 @@ from numbanorm.kernels.simd.pointers import (
     stack_like,
     stack_zeros,
 )
-from numbanorm.kernels.simd.vec import fence, lanes
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
 from numbanorm.kernels.tiles import along_tiles, ceil_div, claim, piece, streams

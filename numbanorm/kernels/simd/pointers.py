@@ -10,6 +10,15 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from numbanorm.kernels.simd.storage import (
+    LINE_BYTES,
+    bytes_of,
+    compute_type,
+    load_element,
+    parts,
+    store_element,
+)
+
 I64 = ir.IntType(64)
 BYTES = ir.IntType(8).as_pointer()
 
@@ -53,21 +62,22 @@ def is_null(_: Any, p: Any) -> Any:
 
 @intrinsic
 def at(_: Any, p: Any, i: Any) -> Any:
-    """Return the pointer i elements on."""
+    """Return the pointer i elements on, or a tuple of pointers each so far on."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.gep(args[0], [args[1]])
+        moved = [builder.gep(one, [args[1]]) for _, one in parts(builder, p, args[0])]
+        return context.make_tuple(builder, p, moved) if isinstance(p, types.BaseTuple) else moved[0]
 
     return p(p, types.int64), codegen
 
 
 @intrinsic
 def elements_to_line(_: Any, p: Any) -> Any:
-    """Return how many elements there are from p to the next 64-byte boundary (0 if p is on one)."""
-    size = p.dtype.bitwidth // 8
+    """Return how many elements there are from p to the next cache line (0 if p is on one)."""
+    size = bytes_of(p.dtype)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        bytes_left = builder.and_(builder.neg(builder.ptrtoint(args[0], I64)), I64(63))
+        bytes_left = builder.and_(builder.neg(builder.ptrtoint(args[0], I64)), I64(LINE_BYTES - 1))
         return builder.udiv(bytes_left, I64(size))
 
     return types.int64(p), codegen
@@ -78,8 +88,7 @@ def get(_: Any, p: Any, i: Any) -> Any:
     """Return p[i] as a float64 (float32 to float64 is exact)."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        value = builder.load(builder.gep(args[0], [args[1]]))
-        return context.cast(builder, value, p.dtype, types.float64)
+        return load_element(context, builder, builder.gep(args[0], [args[1]]), p.dtype)
 
     return types.float64(p, types.int64), codegen
 
@@ -89,8 +98,7 @@ def put(_: Any, p: Any, i: Any, value: Any) -> Any:
     """Set p[i], rounding a float64 to what p points to."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        value = context.cast(builder, args[2], types.float64, p.dtype)
-        builder.store(value, builder.gep(args[0], [args[1]]))
+        store_element(context, builder, args[2], builder.gep(args[0], [args[1]]), p.dtype)
         return context.get_dummy_value()
 
     return types.void(p, types.int64, types.float64), codegen
@@ -98,12 +106,13 @@ def put(_: Any, p: Any, i: Any, value: Any) -> Any:
 
 @intrinsic
 def rounded(_: Any, p: Any, value: Any) -> Any:
-    """Return a float64 rounded to what p points to, as that type."""
+    """Return a float64 rounded to what is computed with elements at p."""
+    kind = compute_type(p.dtype)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return context.cast(builder, args[1], types.float64, p.dtype)
+        return context.cast(builder, args[1], types.float64, kind)
 
-    return p.dtype(p, types.float64), codegen
+    return kind(p, types.float64), codegen
 
 
 @intrinsic
