@@ -21,7 +21,7 @@ SETTINGS = ("NUMBA_", "NUMBANORM_", "NBN_", "OMP_", "GOMP_", "XDG_CACHE_HOME")
 
 def cache() -> str:
     """Return the folders of compiled kernels, and how many each has."""
-    from numbanorm.kernels.cache import folders
+    from numbanorm.kernels.compile.cache import folders
 
     return "; ".join(f"{folder} ({_kernels(folder)})" for folder in folders())
 

@@ -31,7 +31,7 @@ class _Kernels:
     """The kernel modules, imported together: this is what first imports Numba."""
 
     def __init__(self) -> None:
-        from numbanorm.kernels import (
+        from numbanorm.kernels.operations import (
             backward_across,
             backward_along,
             backward_few,

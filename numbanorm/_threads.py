@@ -1,4 +1,4 @@
-"""The threads that work, which are `numbanorm.kernels.pool`'s, and what a fork needs."""
+"""The threads that work, which are `numbanorm.kernels.threads.pool`'s, and what a fork needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numbanorm._counts import importing
 from numbanorm._status import RULES, Status
 
 if TYPE_CHECKING:
-    from numbanorm.kernels.crew import Crew
+    from numbanorm.kernels.threads.crew import Crew
 
 # What ends the threads, once operations have a launcher.
 _crew: Crew | None = None
@@ -36,7 +36,7 @@ def set_num_threads(n: int) -> None:
 def serve_c() -> None:
     """Get threads for C callers, and tell them, who can't ask, how many."""
     global _serves_c
-    from numbanorm.kernels import launch
+    from numbanorm.kernels.threads import launch
 
     get_ready()
     launch.variables.threads, _ = _counts.deciding(here=False)
@@ -52,7 +52,7 @@ def get_ready() -> None:
     # another order elsewhere.
     with global_compiler_lock:
         if _crew is None:
-            from numbanorm.kernels import crew
+            from numbanorm.kernels.threads import crew
 
             _crew = crew.ready()
             # Their code and memory go when the interpreter ends.

@@ -44,7 +44,12 @@ The rows of an array, normalised within a function of one's own::
 import math
 
 from numbanorm import _threads
-from numbanorm._plan import (
+from numbanorm._status import Status
+from numbanorm.kernels import ahead
+from numbanorm.kernels.compile.options import inlined, leaf
+from numbanorm.kernels.operations.finishing import move_running
+from numbanorm.kernels.threads import launch
+from numbanorm.kernels.tiles import (
     batch_view,
     group_view,
     instance_view,
@@ -52,10 +57,6 @@ from numbanorm._plan import (
     size_of,
     workers_for,
 )
-from numbanorm._status import Status
-from numbanorm.kernels import ahead, launch
-from numbanorm.kernels.finishing import move_running
-from numbanorm.kernels.options import inlined, leaf
 from numbanorm.kernels.user_arrays import (
     elements,
     fill,

@@ -14,7 +14,7 @@ import numbanorm
 from numbanorm import cabi
 from numbanorm._status import RULES, Status
 from numbanorm.cabi import building, declarations
-from numbanorm.kernels import entries
+from numbanorm.kernels.c import entries
 
 README = Path(__file__).parents[1] / "README.md"
 

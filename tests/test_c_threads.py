@@ -74,7 +74,7 @@ def test_many_threads(c_table, layer):
 
 def test_threads_are_those_of_python(c_table):
     """`set_num_threads` holds for C callers too."""
-    from numbanorm.kernels.launch import variables
+    from numbanorm.kernels.threads.launch import variables
 
     before = nbn.get_num_threads()
     try:

@@ -91,7 +91,7 @@ def test_two_processes_share_an_empty_cache(tmp_path):
 
 STRESS = """
 import sys
-from numbanorm.kernels.cache import read, write
+from numbanorm.kernels.compile.cache import read, write
 for turn in range(100):
     for number in range(20):
         wanted = f"{number} ".encode() * 20_000
@@ -146,7 +146,7 @@ def copied(tmp_path):
     return there
 
 
-@pytest.mark.parametrize("file", ["kernels/finishing.py", "_tiles.py", "__init__.py"])
+@pytest.mark.parametrize("file", ["kernels/operations/finishing.py", "_tiles.py", "__init__.py"])
 def test_code_of_other_sources_is_not_loaded(copied, tmp_path, file):
     """Numba's own cache looks at the file of the function only, not at what that calls."""
     environment = in_cache(tmp_path / "cache", PYTHONPATH=str(copied))

@@ -223,7 +223,7 @@ def test_a_block_is_how_many_work(monkeypatch):
 
 
 def test_c_callers_are_in_no_block():
-    from numbanorm.kernels.launch import variables
+    from numbanorm.kernels.threads.launch import variables
 
     before = variables.threads
     try:

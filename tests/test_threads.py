@@ -246,7 +246,7 @@ REFUSED = (
     + """
 import resource
 from pathlib import Path
-from numbanorm.kernels import pool
+from numbanorm.kernels.threads import pool
 
 nbn.set_num_threads(2)
 y = np.empty_like(x)

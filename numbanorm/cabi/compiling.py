@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbanorm.cabi.declarations import Function, functions, signatures
-from numbanorm.kernels import bundles
+from numbanorm.kernels.compile import bundles
 
 
 def of_kind(kind: str) -> list[Function]:
@@ -13,7 +13,7 @@ def of_kind(kind: str) -> list[Function]:
 
 def entries(kind: str) -> bundles.Entries:
     """Return the functions of a type and their signatures, by their names."""
-    from numbanorm.kernels import entries
+    from numbanorm.kernels.c import entries
 
     known = signatures()
     return {

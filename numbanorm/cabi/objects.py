@@ -13,8 +13,8 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from numbanorm.cabi.compiling import entries
-from numbanorm.kernels.bundles import bundle
-from numbanorm.kernels.leaves import BundleLibrary
+from numbanorm.kernels.compile.bundles import bundle
+from numbanorm.kernels.compile.leaves import BundleLibrary
 
 
 class _Unfinished(BundleLibrary):

@@ -1,21 +1,25 @@
 """The kernels: compiled loops over typed pointers, and what runs them.
 
-From the outside in:
+A folder imports those before it only:
 
-`operation`s (`forward_*`, `backward_*`, `copying`)
-    ``function(view, args, workers)``: one pass over an array, as `numbanorm._plan` views it.
-    An operation allocates what it needs, hands its worker to threads, merges what they found in a
-    fixed order and returns a status. `routes` chooses between those that go along contiguous
-    memory, across it, and by rows.
-workers
-    ``worker(queue, view, args)``: take tiles until there are none left (`tiles.claim`).
-leaves (`along_*`, `across_*`, `rows*`)
-    The loops on one tile, in explicit 64-byte vectors (`vec`) on pointers (`pointers`). They
-    allocate nothing and can't raise.
+`simd`
+    Vectors and pointers: an LLVM instruction or a few under one name.
+`compile`
+    How functions are compiled (`options`), and the disk cache.
+`threads`
+    The threads, how they share work, and the `drivers` by which Python calls what they do.
+`loops`
+    The loops on one tile of memory. They allocate nothing and can't raise.
+`operations`
+    ``function(view, args, workers)``: one pass over an array, as `numbanorm._plan` views it. An
+    operation allocates what it needs, hands a worker, ``worker(queue, view, args)``, to threads,
+    which take tiles until there are none left, merges what they found in a fixed order and returns
+    a status. `routes` chooses between those that go along contiguous memory, across it, by rows.
+`c`
+    The C functions; `ahead` and `user_arrays` are what Numba code calls.
 
-Each of these is Numba code with the options of `options`. `launch` and `pool` are the threads,
-`cache` the disk cache, `entries` the C functions. To call the operations from your own compiled
-code, use `numbanorm.jit`, which checks what it is given; the modules here don't, and may change.
+To call the operations from your own compiled code, use `numbanorm.jit`, which checks what it is
+given; the modules here don't, and may change.
 """
 
 import numpy as np

@@ -17,8 +17,9 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from numbanorm._status import MEMORY
-from numbanorm.kernels import bundles, routes
-from numbanorm.kernels.pointers import BYTES, I64
+from numbanorm.kernels import routes
+from numbanorm.kernels.compile import bundles
+from numbanorm.kernels.simd.pointers import BYTES, I64
 
 _POINTERS = {"float32": types.CPointer(types.float32), "float64": types.CPointer(types.float64)}
 

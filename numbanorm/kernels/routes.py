@@ -1,17 +1,9 @@
 """The operations of `numbanorm._run` for compiled callers: each chooses its loops by the view."""
 
-from numbanorm._plan import (
-    ALONG,
-    FEW,
-    ROWS,
-    TWO_PASSES,
-    affine_route,
-    backward_route,
-    forward_route,
-    moments_route,
-)
+from numbanorm._plan import ALONG, FEW, ROWS, TWO_PASSES
 from numbanorm._status import OK
-from numbanorm.kernels import (
+from numbanorm.kernels.compile.options import leaf
+from numbanorm.kernels.operations import (
     backward_across,
     backward_along,
     backward_few,
@@ -20,9 +12,9 @@ from numbanorm.kernels import (
     forward_along,
     forward_rows,
 )
-from numbanorm.kernels.options import leaf
-from numbanorm.kernels.pointers import get, put
-from numbanorm.kernels.vec import lanes
+from numbanorm.kernels.simd.memory import lanes
+from numbanorm.kernels.simd.pointers import get, put
+from numbanorm.kernels.tiles import affine_route, backward_route, forward_route, moments_route
 
 
 @leaf

@@ -1,16 +1,57 @@
 """The cutting of work (`numbanorm._tiles`, `_plan`), compiled, and its claiming by threads."""
 
-from numbanorm import _plan, _tiles
-from numbanorm._plan import size_of
-from numbanorm._tiles import SPACING
-from numbanorm.kernels.options import inlined, leaf, shared
-from numbanorm.kernels.pointers import at, fetch_add
-from numbanorm.kernels.vec import lanes
+from numbanorm._plan import (
+    across_fits,
+    across_room,
+    across_slab,
+    affine_route,
+    backward_route,
+    batch_view,
+    forward_route,
+    goes_along,
+    group_view,
+    has_rows,
+    instance_view,
+    least_common_multiple,
+    moments_route,
+    row_view,
+    shared_out,
+    size_of,
+    spread_of,
+    takes_entries,
+    workers_for,
+)
+from numbanorm._tiles import (
+    SPACING,
+    across_tiles,
+    along_tiles,
+    folds,
+    piece,
+    row_tiles,
+    slab_bounds,
+    slab_count,
+)
+from numbanorm.kernels.compile.options import inlined, leaf, shared
+from numbanorm.kernels.simd.pointers import at, fetch_add
+from numbanorm.kernels.simd.storage import itemsize
 
-for _module in (_tiles, _plan):
-    for _function in vars(_module).values():
-        if callable(_function) and getattr(_function, "__module__", "") == _module.__name__:
-            shared(_function)
+__all__ = [
+    "across_fits", "across_room", "across_slab", "across_tiles", "affine_route", "along_tiles",
+    "backward_route", "batch_view", "ceil_div", "claim", "folds", "forward_route", "goes_along",
+    "group_view", "has_rows", "instance_view", "least_common_multiple", "moments_route", "padded",
+    "piece", "row_tiles", "row_view", "shared_out", "size_of", "slab_bounds", "slab_count",
+    "spread_of", "streams", "takes_entries", "workers_for",
+]  # fmt: skip
+
+# Compiled code may call these from where this module has been imported on: kernels take them from
+# here, never from where they are written.
+for _function in (
+    across_fits, across_room, across_slab, across_tiles, affine_route, along_tiles, backward_route,
+    batch_view, folds, forward_route, goes_along, group_view, has_rows, instance_view,
+    least_common_multiple, moments_route, piece, row_tiles, row_view, shared_out, size_of,
+    slab_bounds, slab_count, spread_of, takes_entries, workers_for,
+):  # fmt: skip
+    shared(_function)
 
 # Results of at least so many bytes are written past the caches. Measured with copies of 1, 4, 16 MB
 # on a Xeon with 48 MB of cache: 0.8, 1.2 and 1.8 times as fast as ordinary stores on two threads.
@@ -45,7 +86,7 @@ def claim(queue, units, step, backwards):
 @inlined
 def streams(view, like):
     """Return whether a result is so large that it is written past the caches."""
-    return size_of(view) >= STREAM_BYTES // 64 * lanes(like)
+    return size_of(view) >= STREAM_BYTES // itemsize(like)
 
 
 @inlined

@@ -11,10 +11,10 @@ from numba.core import cgutils, types
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-from numbanorm._plan import size_of
 from numbanorm._status import OK, Status
-from numbanorm.kernels.options import inlined
-from numbanorm.kernels.pointers import I64, put
+from numbanorm.kernels.compile.options import inlined
+from numbanorm.kernels.simd.pointers import I64, put
+from numbanorm.kernels.tiles import size_of
 
 SIZE, EPS = int(Status.SIZE), int(Status.EPS)
 

@@ -1,0 +1,154 @@
+"""The disk cache of compiled kernels.
+
+Numba's own cache does not notice a change in a callee's file, and two processes writing its index
+at once can pair a signature with another's code. This one has no index: one file per driver and
+signature, named by a digest of all that the code depends on, put in place by one rename.
+
+Kernels are read from any of several folders, so that those which an administrator compiled serve
+users who may not write there.
+"""
+
+import contextlib
+import hashlib
+import os
+import pickle
+import secrets
+import sys
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+from numba import config
+from numba.core import compiler
+from numba.core.caching import _Cache
+from numba.core.runtime.nrt import rtsys
+from numba.core.serialize import dumps
+
+import numbanorm
+
+# Modules beside the kernels that are compiled into them.
+_BESIDE = ("_tiles", "_plan", "_status")
+
+# What Numba lets its environment variables change in compiled code, besides the processor.
+_SETTINGS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "DEBUGINFO_DEFAULT", "BOUNDSCHECK")
+
+
+@lru_cache(maxsize=1)
+def source_digest() -> str:
+    """Return a digest of every kernel source, and of the versions that compile it."""
+    digest = hashlib.sha256()
+    # Sources may be in a zip file, or compiled only.
+    above = resources.files(numbanorm)
+    found = _sources(above / "kernels", "kernels/")
+    found |= {file.name: file for file in above.iterdir() if file.name.split(".")[0] in _BESIDE}
+    for name, file in sorted(found.items()):
+        digest.update(name.encode() + b"\0" + file.read_bytes())
+    versions = numbanorm.__version__, numba.__version__, llvmlite.__version__, sys.version
+    digest.update(" ".join(versions).encode())
+    return digest.hexdigest()[:16]
+
+
+def _sources(folder: Any, prefix: str) -> dict[str, Any]:
+    """Return the sources in a folder and those below it, by their names."""
+    found = {}
+    for file in folder.iterdir():
+        if file.name.endswith((".py", ".pyc")):
+            found[prefix + file.name] = file
+        elif file.is_dir() and file.name != "__pycache__":
+            found |= _sources(file, f"{prefix}{file.name}/")
+    return found
+
+
+@lru_cache(maxsize=1)
+def folders() -> list[Path]:
+    """Return the folders in which kernels are looked for, and of which one is written to.
+
+    `NUMBA_CACHE_DIR` if set, else the `__pycache__` of the kernels, and the user's cache folder.
+    """
+    given = str(getattr(config, "CACHE_DIR", ""))
+    if given:
+        found = [Path(given)]
+    else:
+        home = os.path.join(os.path.expanduser("~"), ".cache")
+        users = [Path(os.environ.get("XDG_CACHE_HOME", "")), Path(home)]
+        # A user without a home folder has "~" for one, and one without the variable has "".
+        found = [Path(__file__).parents[1] / "__pycache__", *filter(Path.is_absolute, users)][:2]
+    return [folder / f"numbanorm-{source_digest()}" for folder in found]
+
+
+def file_name(name: str, signature: Any, codegen: Any) -> str:
+    """Return the name of the file of compiled code."""
+    settings = [getattr(config, setting, None) for setting in _SETTINGS]
+    key = f"{signature} {codegen.magic_tuple()} {settings}".encode()
+    return f"{name}-{hashlib.sha256(key).hexdigest()[:24]}.nbc"
+
+
+def read(name: str) -> bytes | None:
+    """Return what a file of the cache holds, or None if it is not whole or not there."""
+    for folder in folders():
+        with contextlib.suppress(OSError):
+            content = (folder / name).read_bytes()
+            digest, payload = content[:32], content[32:]
+            if payload and hashlib.sha256(payload).digest() == digest:
+                return payload
+    return None
+
+
+def write(name: str, payload: bytes) -> None:
+    """Put a file into the first folder that takes it, by one rename.
+
+    A full disk or folders that are read-only cost a compile next time, never an error now.
+    """
+    content = hashlib.sha256(payload).digest() + payload
+    for folder in folders():
+        temporary = folder / f".{name}.{secrets.token_hex(8)}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                # For all to read whom the user lets read new files.
+                with temporary.open("xb") as file:
+                    file.write(content)
+                os.replace(temporary, folder / name)
+                return
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+        except OSError:
+            continue
+
+
+class KernelCache(_Cache):
+    """The disk cache of one driver: a file per signature, CPU and source digest."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._enabled = True
+
+    @property
+    def cache_path(self) -> str:
+        return str(folders()[0])
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        name = file_name(self._name, sig, target_context.codegen())
+        payload = read(name) if self._enabled else None
+        if payload is None:
+            return None
+        # What compiled code calls; Numba would load all that its compiler knows too, for 0.3 s.
+        rtsys.initialize(target_context)
+        return compiler.CompileResult._rebuild(target_context, *pickle.loads(payload))
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        if self._enabled:
+            write(file_name(self._name, sig, data.codegen), dumps(data._reduce()))
+
+    def enable(self) -> None:
+        self._enabled = True
+
+    def disable(self) -> None:
+        self._enabled = False
+
+    def flush(self) -> None:
+        """Keep the files: they are named by content and never go stale."""

@@ -1,0 +1,1 @@
+"""Serial loops on one tile of memory; they allocate nothing and cannot raise."""

@@ -1,0 +1,1 @@
+"""One pass over an array each: along memory, across it and by rows."""

@@ -1,0 +1,100 @@
+"""What statistics are made into, and made of, besides y: each a call of its own from Python."""
+
+import math
+
+from numbanorm.kernels.compile.options import inlined
+from numbanorm.kernels.loops.statistics import reciprocal_deviation
+from numbanorm.kernels.simd.pointers import get, is_null, magnitude, optional, pointer, put
+from numbanorm.kernels.simd.storage import spare_digits
+from numbanorm.kernels.threads.drivers import exact, serial
+
+
+@inlined
+def blend(running, found, n, batch, old, new):
+    """Set running to old * running + new * mean over the batch, in float64, rounded once."""
+    if not is_null(running):
+        for i in range(n):
+            total = 0.0
+            for b in range(batch):
+                total += get(found, b * n + i)
+            put(running, i, get(running, i) * old + total / float(batch) * new)
+
+
+@exact
+def move_running(running_mean, running_var, mean, var, n, batch, count, momentum):
+    """Move n running statistics, either kind of which may be null, towards those of a batch.
+
+    `mean` and `var` are (batch, n); a variance is the biased one of `count` values.
+    """
+    unbiased = float(count) / float(count - 1)
+    blend(running_mean, mean, n, batch, 1.0 - momentum, momentum)
+    blend(running_var, var, n, batch, 1.0 - momentum, momentum * unbiased)
+
+
+@serial
+def update(running_mean, running_var, tracked, mean, var, n, batch, count, momentum):
+    """Like `move_running`, for arrays, which may be empty (not tracked); counts the batch.
+
+    A momentum of NaN stands for that of the average of all batches counted. Python interrupts no
+    compiled function and, as this one keeps the GIL, lets no other thread in: all of it is done, or
+    nothing, to the average of just the batches before.
+    """
+    if momentum != momentum:
+        momentum = 1.0 / float(tracked[()] + 1)
+    first, second = optional(running_mean), optional(running_var)
+    move_running(first, second, pointer(mean), pointer(var), n, batch, count, momentum)
+    tracked[()] += 1
+
+
+@exact
+def fill_divisors(std, weight, var, n):
+    """Write n weights and variances by which (x - mean) * weight / sqrt(var) divides by std.
+
+    The weight carries the sign, and in float64 a power of two where the square would leave its
+    range.
+    """
+    narrow = spare_digits(weight)
+    for i in range(n):
+        divisor = get(std, i)
+        size, sign = abs(divisor), math.copysign(1.0, divisor)
+        scale = 1.0
+        if not narrow and not 1e-150 < size < 1e150 and 0.0 < size < math.inf:
+            scale = max(magnitude(size), 2.0**-1022)
+        put(weight, i, sign / scale)
+        put(var, i, size / scale * (size / scale))
+
+
+@serial
+def divide_by(std, weight, var):
+    """Like `fill_divisors`, for arrays."""
+    fill_divisors(pointer(std), pointer(weight), pointer(var), std.size)
+
+
+@exact
+def put_statistics(mean, rstd, found_mean, found_var, n, eps):
+    """Write the means and reciprocal deviations of n statistics; either may be null."""
+    for i in range(n):
+        if not is_null(mean):
+            put(mean, i, get(found_mean, i))
+        if not is_null(rstd):
+            put(rstd, i, reciprocal_deviation(get(found_var, i), eps))
+
+
+@serial
+def statistics(mean, rstd, found_mean, found_var, eps):
+    """Like `put_statistics`, for arrays."""
+    found = pointer(found_mean), pointer(found_var)
+    put_statistics(pointer(mean), pointer(rstd), *found, mean.size, eps)
+
+
+@exact
+def widen_elements(result, values, n):
+    """Write n values in float64."""
+    for i in range(n):
+        put(result, i, get(values, i))
+
+
+@serial
+def widen(result, values):
+    """Like `widen_elements`, for arrays."""
+    widen_elements(pointer(result), pointer(values), result.size)

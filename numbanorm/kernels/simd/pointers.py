@@ -1,0 +1,239 @@
+"""Typed pointers and the scalars behind them: what the kernels index instead of arrays.
+
+An array index may be negative, and testing for that stops LLVM from vectorising; a `CPointer` moved
+on by `at` has no such test, and is what a C caller passes. All scalar arithmetic is float64.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from numbanorm.kernels.simd.storage import (
+    LINE_BYTES,
+    bytes_of,
+    compute_type,
+    load_element,
+    parts,
+    store_element,
+)
+
+I64 = ir.IntType(64)
+BYTES = ir.IntType(8).as_pointer()
+
+
+@intrinsic
+def pointer(_: Any, array: Any) -> Any:
+    """Return a typed pointer to an array's first element; a pointer is returned as it is."""
+    if isinstance(array, types.CPointer):
+        return array(array), lambda context, builder, sig, args: args[0]
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return cgutils.create_struct_proxy(array)(context, builder, args[0]).data
+
+    return types.CPointer(array.dtype)(array), codegen
+
+
+@intrinsic
+def optional(_: Any, array: Any) -> Any:
+    """Return like `pointer`, but null for an empty array: how Python says that there is none."""
+    if isinstance(array, types.CPointer):
+        return array(array), lambda context, builder, sig, args: args[0]
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        struct = cgutils.create_struct_proxy(array)(context, builder, args[0])
+        empty = builder.icmp_unsigned("==", struct.nitems, I64(0))
+        return builder.select(empty, ir.Constant(struct.data.type, None), struct.data)
+
+    return types.CPointer(array.dtype)(array), codegen
+
+
+@intrinsic
+def is_null(_: Any, p: Any) -> Any:
+    """Return whether a pointer is null."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        null = builder.icmp_unsigned("==", args[0], ir.Constant(args[0].type, None))
+        return context.cast(builder, null, types.boolean, sig.return_type)
+
+    return types.boolean(p), codegen
+
+
+@intrinsic
+def at(_: Any, p: Any, i: Any) -> Any:
+    """Return the pointer i elements on, or a tuple of pointers each so far on."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        moved = [builder.gep(one, [args[1]]) for _, one in parts(builder, p, args[0])]
+        return context.make_tuple(builder, p, moved) if isinstance(p, types.BaseTuple) else moved[0]
+
+    return p(p, types.int64), codegen
+
+
+@intrinsic
+def elements_to_line(_: Any, p: Any) -> Any:
+    """Return how many elements there are from p to the next cache line (0 if p is on one)."""
+    size = bytes_of(p.dtype)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        bytes_left = builder.and_(builder.neg(builder.ptrtoint(args[0], I64)), I64(LINE_BYTES - 1))
+        return builder.udiv(bytes_left, I64(size))
+
+    return types.int64(p), codegen
+
+
+@intrinsic
+def get(_: Any, p: Any, i: Any) -> Any:
+    """Return p[i] as a float64 (float32 to float64 is exact)."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return load_element(context, builder, builder.gep(args[0], [args[1]]), p.dtype)
+
+    return types.float64(p, types.int64), codegen
+
+
+@intrinsic
+def put(_: Any, p: Any, i: Any, value: Any) -> Any:
+    """Set p[i], rounding a float64 to what p points to."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        store_element(context, builder, args[2], builder.gep(args[0], [args[1]]), p.dtype)
+        return context.get_dummy_value()
+
+    return types.void(p, types.int64, types.float64), codegen
+
+
+@intrinsic
+def rounded(_: Any, p: Any, value: Any) -> Any:
+    """Return a float64 rounded to what is computed with elements at p."""
+    kind = compute_type(p.dtype)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return context.cast(builder, args[1], types.float64, kind)
+
+    return kind(p, types.float64), codegen
+
+
+@intrinsic
+def fetch_add(_: Any, p: Any, step: Any) -> Any:
+    """Add to an int64 shared by threads and return what it was before."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.atomic_rmw("add", args[0], args[1], "monotonic")
+
+    return types.int64(p, types.int64), codegen
+
+
+@intrinsic
+def magnitude(_: Any, value: Any) -> Any:
+    """Return the largest power of two not above |value|; inf for inf and NaN, 0 for subnormals."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        exponent = builder.and_(builder.bitcast(args[0], I64), I64(0x7FF0000000000000))
+        return builder.bitcast(exponent, ir.DoubleType())
+
+    return types.float64(types.float64), codegen
+
+
+def on_stack(builder: Any, kind: Any, zeros: bool) -> Any:
+    """Return the address of memory, on a cache line, that lives until the function returns.
+
+    Numba's own helper fills it with zeros at each call: 24 kB of them took a third of a small call.
+    """
+    with builder.goto_entry_block():
+        room = builder.alloca(kind)
+        room.align = 64
+        if zeros:
+            builder.store(ir.Constant(kind, None), room)
+    return room
+
+
+def _doubles(zeros: bool) -> Any:
+    def typed(_: Any, count: Any) -> Any:
+        kind = ir.ArrayType(ir.DoubleType(), count.literal_value)
+
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return builder.bitcast(on_stack(builder, kind, zeros), ir.DoubleType().as_pointer())
+
+        return types.CPointer(types.float64)(count), codegen
+
+    return typed
+
+
+@intrinsic(prefer_literal=True)
+def stack_doubles(_: Any, count: Any) -> Any:
+    """Return a pointer to `count` (a literal) float64s, not initialised, on the stack."""
+    return _doubles(False)(_, count)
+
+
+@intrinsic(prefer_literal=True)
+def stack_zeros(_: Any, count: Any) -> Any:
+    """Return like `stack_doubles`, but zeros when the function begins."""
+    return _doubles(True)(_, count)
+
+
+@intrinsic(prefer_literal=True)
+def stack_like(_: Any, count: Any, like: Any) -> Any:
+    """Return like `stack_zeros`, for `count` elements of what a pointer points to."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        element = args[1].type.pointee
+        room = on_stack(builder, ir.ArrayType(element, count.literal_value), True)
+        return builder.bitcast(room, element.as_pointer())
+
+    return like(count, like), codegen
+
+
+@intrinsic
+def null(_: Any, like: Any) -> Any:
+    """Return the null pointer of a pointer's type: no weight, no bias."""
+    return like(like), lambda context, builder, sig, args: ir.Constant(args[0].type, None)
+
+
+@intrinsic
+def allocate(_: Any, count: Any) -> Any:
+    """Return room for `count` float64s on a cache line, not initialised; null if there is none."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        size = builder.add(builder.mul(args[0], I64(8)), I64(64))
+        malloc = ir.FunctionType(BYTES, [I64])
+        malloc = cgutils.get_or_insert_function(builder.module, malloc, "malloc")
+        block = builder.call(malloc, [size])
+        # malloc's blocks are aligned to 16 bytes, so there is room for its address before the line.
+        behind = builder.and_(builder.ptrtoint(block, I64), I64(63))
+        line = builder.gep(block, [builder.sub(I64(64), behind)])
+        room = builder.bitcast(line, ir.DoubleType().as_pointer())
+        none = builder.icmp_unsigned("==", block, ir.Constant(BYTES, None))
+        with builder.if_then(builder.not_(none)):
+            kept = builder.bitcast(line, BYTES.as_pointer())
+            builder.store(block, builder.gep(kept, [I64(-1)]))
+        return builder.select(none, ir.Constant(room.type, None), room)
+
+    return types.CPointer(types.float64)(types.int64), codegen
+
+
+@intrinsic
+def release(_: Any, room: Any) -> Any:
+    """Give back what `allocate` returned, unless it is null."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        free = ir.FunctionType(ir.VoidType(), [BYTES])
+        free = cgutils.get_or_insert_function(builder.module, free, "free")
+        none = builder.icmp_unsigned("==", args[0], ir.Constant(args[0].type, None))
+        with builder.if_then(builder.not_(none)):
+            kept = builder.bitcast(args[0], BYTES.as_pointer())
+            builder.call(free, [builder.load(builder.gep(kept, [I64(-1)]))])
+        return context.get_dummy_value()
+
+    return types.void(room), codegen
+
+
+@intrinsic
+def as_like(_: Any, room: Any, like: Any) -> Any:
+    """Return room, as a pointer to what `like` points to."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], args[1].type)
+
+    return like(room, like), codegen
