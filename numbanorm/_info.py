@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +19,11 @@ SETTINGS = ("NUMBA_", "NUMBANORM_", "NBN_", "OMP_", "GOMP_", "XDG_CACHE_HOME")
 
 
 def cache() -> str:
-    """Return the folders of compiled kernels, and how many each has."""
+    """Return the folders of compiled kernels, in the order they are tried, and what each has."""
     from numbanorm.kernels.compile.cache import folders
 
-    return "; ".join(f"{folder} ({_kernels(folder)})" for folder in folders())
+    found = "; ".join(f"{folder} ({_kernels(folder)})" for folder in folders())
+    return found or "none: kernels are compiled at each start"
 
 
 def _kernels(folder: Path) -> str:
@@ -59,6 +59,7 @@ def _settings() -> str:
 
 def report() -> str:
     """Return the report, a line for each fact."""
+    import cffi
     import llvmlite
     import llvmlite.binding as llvm
     import numba
@@ -72,7 +73,7 @@ def report() -> str:
         "numba": numba.__version__,
         "llvmlite": f"{llvmlite.__version__} (LLVM {'.'.join(map(str, llvm.llvm_version_info))})",
         "numpy": np.__version__,
-        "cffi": metadata.version("cffi"),
+        "cffi": cffi.__version__,
         "processor": llvm.get_host_cpu_name(),
         "features": " ".join(name for name in FEATURES if host.get(name)) or "none of note",
         "cores": _cores(),

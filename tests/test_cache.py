@@ -36,7 +36,7 @@ for dtype in sys.argv[1:]:
     _run.update_running(mean, var, count, np.array([1.0, 2]), np.array([3.0, 4]), 4, 0.5)
     assert mean.tolist() == [0.5, 1] and count == 1, (dtype, mean)
     np.testing.assert_allclose(var, [2.5, 0.5 + 2 * 4 / 3], rtol=1e-6)
-    found, rstd = _run.statistics(mean, var, 0.0, np.dtype(dtype))
+    found, rstd = _run.statistics(mean, var, 0.0)
     np.testing.assert_allclose(rstd, 1 / np.sqrt(var), rtol=1e-6)
     np.testing.assert_array_equal(found, mean)
 """
@@ -160,6 +160,111 @@ def test_code_of_other_sources_is_not_loaded(copied, tmp_path, file):
     assert len(kernels(tmp_path / "cache")) == 2 * len(first)
 
 
+DIGEST = "from numbanorm.kernels.compile import sources; print(sources.source_digest())"
+
+
+def digest(site, code=DIGEST):
+    return run(code, cwd=site, environment={"PYTHONPATH": str(site)}).strip()
+
+
+# A file, and what is added to it.
+SOURCES = {
+    "a kernel": {"kernels/simd/vec.py": "# Changed."},
+    "a folder of kernels": {"kernels/new/deep.py": "SIZE = 1"},
+    "what kernels import": {"_plan.py": "# Changed."},
+    "what that imports": {"_quota.py": "# Changed."},
+    "functions for Numba, beside kernels": {"jit.py": "# Changed."},
+    "a new import": {"kernels/simd/vec.py": "from numbanorm import _view"},
+    "by lines": {"_plan.py": "from numbanorm import (  # all\n    _stats,\n    _view,\n)"},
+    "a relative import": {"kernels/simd/vec.py": "if 1:\n    from ... import _view as other"},
+    "by its dots": {"kernels/simd/vec.py": "import os, numbanorm._view as other"},
+    "of a module's name": {"kernels/simd/vec.py": "from numbanorm._view import typing"},
+}
+
+
+@pytest.mark.parametrize("changes", SOURCES.values(), ids=SOURCES)
+def test_all_that_is_compiled_is_a_source(copied, changes):
+    before, package = digest(copied), copied / "numbanorm"
+    for file, text in changes.items():
+        path = package / file
+        path.parent.mkdir(exist_ok=True)
+        path.write_text((path.read_text() if path.exists() else "") + f"\n{text}\n")
+    after = digest(copied)
+    assert after != before
+    if "_view" in str(changes):
+        (package / "_view.py").write_text((package / "_view.py").read_text() + "# Changed.\n")
+        assert digest(copied) != after
+
+
+@pytest.mark.parametrize("file", ["cli.py", "_view.py", "layers/base.py", "functional/batch.py"])
+def test_what_is_not_compiled_is_no_source(copied, file):
+    """Or whoever works on it would wait for kernels that are the same."""
+    before, path = digest(copied), copied / "numbanorm" / file
+    path.write_text(path.read_text() + "# Changed.\n")
+    assert digest(copied) == before
+
+
+# An importer that can't list, which shows code or does not, as some programs in one file have.
+IMPORTER = """
+import importlib.util, os, sys
+from pathlib import Path
+
+class Loader:
+    def __init__(self, path):
+        self.path = path
+    def create_module(self, spec):
+        return None
+    def exec_module(self, module):
+        exec(self.code(), module.__dict__)
+    def code(self):
+        return compile(self.path.read_text(), f"/at-{os.getpid()}/{self.path.name}", "exec")
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        at = Path(os.environ["HIDDEN"], *name.split("."))
+        if (at / "__init__.py").exists():
+            loader = Loader(at / "__init__.py")
+            return importlib.util.spec_from_loader(name, loader, is_package=True)
+        if at.with_suffix(".py").exists():
+            return importlib.util.spec_from_loader(name, Loader(at.with_suffix(".py")))
+
+if os.environ["SHOWN"]:
+    Loader.get_code = lambda self, name: self.code()
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.parametrize("shown", ["1", ""])
+def test_an_importer_that_lists_nothing(copied, tmp_path, shown):
+    """What can't be told from other kernels' sources is not kept; what can is loaded."""
+    cache = tmp_path / "cache"
+    environment = in_cache(cache, HIDDEN=str(copied), SHOWN=shown)
+    code = IMPORTER + "import numbanorm; assert not hasattr(numbanorm, '__file__')\n" + SMALL
+    run(code, "float32", cwd=tmp_path, **environment)
+    first = kernels(cache)
+    assert bool(first) == bool(shown)
+    run(code, "float32", cwd=tmp_path, **environment)
+    assert kernels(cache) == first
+    path = copied / "numbanorm" / "_tiles.py"
+    path.write_text(path.read_text() + "\nCHANGED = 1\n")
+    run(code, "float32", cwd=tmp_path, **environment)
+    assert len(kernels(cache)) == 2 * len(first)
+
+
+# An environment of Python's own, and a user's home, to be set aside for a test.
+PREFIX = """
+import os, sys
+sys.prefix = os.environ["PREFIX"]
+"""
+
+
+def at_home(tmp_path, site, **more):
+    """Return an environment of a user at home who sets no folder for caches."""
+    found = {"NUMBA_CACHE_DIR": None, "XDG_CACHE_HOME": None, "HOME": str(tmp_path / "home")}
+    found |= {"PREFIX": str(tmp_path / "prefix"), "PYTHONPATH": str(site), **more}
+    return {"environment": found, "cwd": tmp_path}
+
+
 @pytest.mark.parametrize("kind", ["zip", "compiled"])
 def test_a_package_without_source_files(copied, tmp_path, kind):
     """In a zip file, or compiled only: the key must see its contents, and nothing be a file."""
@@ -177,13 +282,34 @@ def test_a_package_without_source_files(copied, tmp_path, kind):
         )
         for path in copied.rglob("*.py"):
             path.unlink()
-    environment = {"PYTHONPATH": str(package), "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    environment |= {"NUMBA_CACHE_DIR": None}
+    environment = at_home(tmp_path, package)
     code = "import numbanorm; assert 'site' in numbanorm.__file__ or 'zip' in numbanorm.__file__\n"
-    run(code + SMALL, "float32", cwd=tmp_path, environment=environment)
+    run(PREFIX + code + SMALL, "float32", **environment)
     first = kernels(tmp_path)
     assert first
-    run(code + SMALL, "float32", cwd=tmp_path, environment=environment)
+    run(PREFIX + code + SMALL, "float32", **environment)
+    assert kernels(tmp_path) == first
+
+
+def test_nothing_is_written_where_python_imports_from(copied, tmp_path):
+    """Left behind by pip, it would be taken for the package."""
+    package = copied / "numbanorm"
+    environment = at_home(tmp_path, copied, PYTHONDONTWRITEBYTECODE="1")
+    before = sorted(package.rglob("*"))
+    run(PREFIX + SMALL, "float32", **environment)
+    assert sorted(package.rglob("*")) == before
+    assert kernels(tmp_path / "prefix" / "var" / "cache" / "numbanorm")
+    assert not kernels(tmp_path / "home")
+
+
+def test_a_frozen_program_keeps_kernels_at_the_user(copied, tmp_path):
+    """What else it calls its own may be gone when it ends, and its modules are no files."""
+    environment = at_home(tmp_path, copied)
+    code = "import sys; sys.frozen = True\n" + PREFIX + SMALL
+    run(code, "float32", **environment)
+    first = kernels(tmp_path / "home" / ".cache" / "numbanorm")
+    assert first and kernels(tmp_path) == first
+    run(code, "float32", **environment)
     assert kernels(tmp_path) == first
 
 
@@ -201,16 +327,15 @@ if "HOME" not in os.environ:
 
 
 @pytest.fixture
-def read_only(copied):
-    """Make the copy of the package a read-only one."""
+def read_only(copied, tmp_path):
+    """Make the copy of the package, or another folder, a read-only one."""
 
-    def make():
-        folders = [path for path in copied.rglob("*") if path.is_dir()]
-        for folder in folders:
-            folder.chmod(0o555)
+    def make(top=copied):
+        for folder, _, _ in os.walk(top, topdown=False):
+            os.chmod(folder, 0o555)
 
     yield make
-    for folder, _, _ in os.walk(copied):
+    for folder, _, _ in os.walk(tmp_path):
         os.chmod(folder, 0o755)
 
 
@@ -219,28 +344,28 @@ def read_only(copied):
 def test_a_user_with_no_place_to_write_to(copied, read_only, tmp_path, home):
     """Kernels are compiled at each start; nothing is written, in the folder it runs in least."""
     read_only()
-    environment = {"NUMBA_CACHE_DIR": None, "XDG_CACHE_HOME": None, "HOME": home}
+    (tmp_path / "prefix").mkdir(mode=0o555)
+    environment = at_home(tmp_path, copied, HOME=home)
     before = sorted(tmp_path.rglob("*"))
-    environment |= {"PYTHONPATH": str(copied)}
-    run(UNPRIVILEGED + SMALL, "float32", cwd=tmp_path, environment=environment)
+    run(UNPRIVILEGED + PREFIX + SMALL, "float32", **environment)
     assert sorted(tmp_path.rglob("*")) == before
 
 
 @on_linux
 def test_kernels_of_an_administrator_serve_all(copied, read_only, tmp_path):
-    """Compiled beside a package that its users can only read: they load, and compile nothing."""
-    home = tmp_path / "home"
+    """Compiled in an environment that its users can only read: they compile nothing."""
+    home, prefix = tmp_path / "home", tmp_path / "prefix"
     home.mkdir()
-    environment = {"NUMBA_CACHE_DIR": None, "PYTHONPATH": str(copied), "HOME": str(home)}
-    run("import os; os.umask(0o022)\n" + SMALL, "float32", cwd=tmp_path, environment=environment)
-    first = kernels(copied)
+    environment = at_home(tmp_path, copied)
+    run("import os; os.umask(0o022)\n" + PREFIX + SMALL, "float32", **environment)
+    first = kernels(prefix)
     assert first and all(path.stat().st_mode & 0o777 == 0o644 for path in first)
-    read_only()
-    run(UNPRIVILEGED + SMALL, "float32", cwd=tmp_path, environment=environment)
+    read_only(prefix)
+    run(UNPRIVILEGED + PREFIX + SMALL, "float32", **environment)
     assert kernels(tmp_path) == first
     # What is not there yet goes to the user's own folder.
-    run(UNPRIVILEGED + SMALL, "float64", cwd=tmp_path, environment=environment)
-    assert kernels(home) and kernels(copied) == first
+    run(UNPRIVILEGED + PREFIX + SMALL, "float64", **environment)
+    assert kernels(home) and kernels(prefix) == first
 
 
 FULL = """
@@ -276,11 +401,6 @@ except ImportError as error:
 def test_another_numba_is_refused(tmp_path, version):
     out = run(VERSION, version, **in_cache(tmp_path))
     assert f"needs numba>=0.68,<0.69, got numba {version}" in out
-
-
-def test_numba_without_a_compiler_is_refused(tmp_path):
-    process = start(SMALL, "float32", **in_cache(tmp_path, NUMBA_DISABLE_JIT="1"))
-    assert "NUMBA_DISABLE_JIT must be 0" in process.communicate(timeout=60)[1]
 
 
 def test_the_range_of_numba_is_that_of_the_package():

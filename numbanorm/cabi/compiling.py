@@ -23,6 +23,7 @@ def entries(kind: str) -> bundles.Entries:
 
 def addresses(kind: str) -> dict[str, int]:
     """Return the addresses of all C functions of a type, compiled or loaded from the cache."""
-    names = [one.name for one in of_kind(kind)]
-    found: dict[str, int] = bundles.addresses(f"cabi.{kind}", lambda: entries(kind), names)
+    wanted = of_kind(kind)
+    names, kinds = [one.name for one in wanted], [(one.prototype(), one.entry) for one in wanted]
+    found: dict[str, int] = bundles.addresses(f"cabi.{kind}", lambda: entries(kind), names, kinds)
     return found

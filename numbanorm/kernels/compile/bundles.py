@@ -40,11 +40,16 @@ def bundle(
 
 
 @global_compiler_lock
-def addresses(name: str, entries: Callable[[], Entries], wanted: list[str]) -> dict[str, int]:
-    """Return the addresses of entries, compiled or loaded from the cache."""
+def addresses(
+    name: str, entries: Callable[[], Entries], wanted: list[str], kinds: object = ""
+) -> dict[str, int]:
+    """Return the addresses of entries, compiled or loaded from the cache.
+
+    `kinds` says what their signatures depend on besides the sources of kernels.
+    """
     context = cpu_target.target_context
     codegen = context.codegen()
-    file = cache.file_name(name, "", codegen)
+    file = cache.file_name(name, kinds, codegen)
     payload = cache.read(file)
     if payload is None:
         context.refresh()

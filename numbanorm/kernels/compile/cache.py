@@ -13,70 +13,31 @@ import hashlib
 import os
 import pickle
 import secrets
-import sys
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import llvmlite
-import numba
 from numba import config
 from numba.core import compiler
 from numba.core.caching import _Cache
 from numba.core.runtime.nrt import rtsys
 from numba.core.serialize import dumps
 
-import numbanorm
-
-# Modules beside the kernels that are compiled into them.
-_BESIDE = ("_tiles", "_plan", "_status")
+from numbanorm.kernels.compile.folders import candidates
+from numbanorm.kernels.compile.sources import source_digest
 
 # What Numba lets its environment variables change in compiled code, besides the processor.
 _SETTINGS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "DEBUGINFO_DEFAULT", "BOUNDSCHECK")
 
 
 @lru_cache(maxsize=1)
-def source_digest() -> str:
-    """Return a digest of every kernel source, and of the versions that compile it."""
-    digest = hashlib.sha256()
-    # Sources may be in a zip file, or compiled only.
-    above = resources.files(numbanorm)
-    found = _sources(above / "kernels", "kernels/")
-    found |= {file.name: file for file in above.iterdir() if file.name.split(".")[0] in _BESIDE}
-    for name, file in sorted(found.items()):
-        digest.update(name.encode() + b"\0" + file.read_bytes())
-    versions = numbanorm.__version__, numba.__version__, llvmlite.__version__, sys.version
-    digest.update(" ".join(versions).encode())
-    return digest.hexdigest()[:16]
-
-
-def _sources(folder: Any, prefix: str) -> dict[str, Any]:
-    """Return the sources in a folder and those below it, by their names."""
-    found = {}
-    for file in folder.iterdir():
-        if file.name.endswith((".py", ".pyc")):
-            found[prefix + file.name] = file
-        elif file.is_dir() and file.name != "__pycache__":
-            found |= _sources(file, f"{prefix}{file.name}/")
-    return found
-
-
-@lru_cache(maxsize=1)
 def folders() -> list[Path]:
     """Return the folders in which kernels are looked for, and of which one is written to.
 
-    `NUMBA_CACHE_DIR` if set, else the `__pycache__` of the kernels, and the user's cache folder.
+    None where nothing tells whether kernels are those of the sources that are there now.
     """
-    given = str(getattr(config, "CACHE_DIR", ""))
-    if given:
-        found = [Path(given)]
-    else:
-        home = os.path.join(os.path.expanduser("~"), ".cache")
-        users = [Path(os.environ.get("XDG_CACHE_HOME", "")), Path(home)]
-        # A user without a home folder has "~" for one, and one without the variable has "".
-        found = [Path(__file__).parents[1] / "__pycache__", *filter(Path.is_absolute, users)][:2]
-    return [folder / f"numbanorm-{source_digest()}" for folder in found]
+    digest = source_digest()
+    return [folder / f"numbanorm-{digest}" for folder in candidates()] if digest else []
 
 
 def file_name(name: str, signature: Any, codegen: Any) -> str:
@@ -129,7 +90,7 @@ class KernelCache(_Cache):
 
     @property
     def cache_path(self) -> str:
-        return str(folders()[0])
+        return str(next(iter(folders()), ""))
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         name = file_name(self._name, sig, target_context.codegen())
