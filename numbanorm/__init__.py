@@ -30,7 +30,7 @@ from numbanorm.layers import (
     RMSNorm,
 )
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "BatchNorm1d",
