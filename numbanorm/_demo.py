@@ -114,7 +114,8 @@ def digits() -> Steps:
     restored = []
     for original in dark, bright:
         mean, var = nbn.channel_mean_var(original)
-        restored.append(nbn.batch_norm(original, weight=np.sqrt(var), bias=mean, training=True))
+        weight, bias = np.sqrt(var).astype(np.float32), mean.astype(np.float32)
+        restored.append(nbn.batch_norm(original, weight=weight, bias=bias, training=True))
     steps["restored"] = (restored[0], restored[1])
     print(f"{'':<14}{'dark: mean':>12}{'std':>10}{'bright: mean':>16}{'std':>10}")
     for name, pair in steps.items():

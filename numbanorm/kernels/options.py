@@ -4,18 +4,22 @@ Two kinds of function are compiled:
 
 `leaf`
     A serial loop over raw pointers. It raises nothing and is compiled into whatever calls it, so it
-    has no cache entry of its own. `exact` is one that others than kernels call.
+    has no cache entry of its own. `exact` is one that others than kernels call, `public` one that
+    users' functions do.
 `operation`, `serial`
     What Python calls, through a driver that is cached on disk.
 """
 
+import inspect
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
-import numba
 from numba.core import types
-from numba.extending import register_jitable
+from numba.core.registry import CPUDispatcher
+from numba.core.typing.templates import infer_global
 
+from numbanorm.kernels.always import Driver
 from numbanorm.kernels.cache import KernelCache
 from numbanorm.kernels.float_modes import apart, enter_default_modes, leave_default_modes
 from numbanorm.kernels.leaves import LeafCompiler
@@ -36,15 +40,20 @@ BASE: dict[str, Any] = {
 FREE_ELEMENTS = 1 << 14
 
 
+def _leaf(kind: type[CPUDispatcher], function: Callable[..., Any], **more: Any) -> Any:
+    """Return what compiles a leaf."""
+    pipeline: Any = LeafCompiler
+    return kind(function, targetoptions={"nopython": True, **BASE, **more}, pipeline_class=pipeline)
+
+
 def leaf(function: Callable[..., Any]) -> Any:
     """Compile a serial loop over pointers, to be called by other compiled code only."""
-    return _for_any_value(numba.njit(pipeline_class=LeafCompiler, **BASE)(function))
+    return _for_any_value(_leaf(CPUDispatcher, function))
 
 
 def inlined(function: Callable[..., Any]) -> Any:
     """Compile like `leaf`, and always inline: for a few instructions that stand in hot loops."""
-    compiled = numba.njit(forceinline=True, pipeline_class=LeafCompiler, **BASE)(function)
-    return _for_any_value(compiled)
+    return _for_any_value(_leaf(CPUDispatcher, function, forceinline=True))
 
 
 def exact(function: Callable[..., Any]) -> Any:
@@ -80,14 +89,42 @@ def plain(kind: Any) -> Any:
     return types.unliteral(kind)
 
 
-def shared(function: Callable[..., Any]) -> Any:
+def shared(function: Callable[..., Any]) -> None:
     """Let compiled code call a plain Python function, inlined; Python goes on calling it too."""
-    return register_jitable(forceinline=True, pipeline_class=LeafCompiler, **BASE)(function)
+    compiled = _leaf(CPUDispatcher, function, forceinline=True)
+    _kept.append(compiled)
+    infer_global(function, types.Dispatcher(compiled))
+
+
+# A type does not keep its function.
+_kept: list[Any] = []
+
+
+class _Public(CPUDispatcher):
+    """A leaf that Python can call too, as a user's function does where NUMBA_DISABLE_JIT is set."""
+
+    @cached_property
+    def _driver(self) -> Any:
+        def driver(*args):  # type: ignore[no-untyped-def]
+            return leaf(*args)
+
+        leaf = self
+        return _driver(driver, f"public.{self.py_func.__name__}")
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        given = inspect.signature(self.py_func).bind(*args, **named)
+        given.apply_defaults()
+        return self._driver(*given.args)
+
+
+def public(function: Callable[..., Any]) -> Any:
+    """Compile like `leaf`, and let Python call it with the same arguments."""
+    return _for_any_value(_leaf(_Public, function))
 
 
 def serial(function: Callable[..., Any]) -> Any:
     """Compile a function that Python calls, to run in the calling thread."""
-    return _cached(numba.njit(**BASE)(function), function.__name__)
+    return _driver(function, function.__name__)
 
 
 def operation(function: Callable[..., Any]) -> Any:
@@ -108,10 +145,12 @@ def operation(function: Callable[..., Any]) -> Any:
         return status
 
     name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
-    inner.driver = _cached(numba.njit(**BASE)(driver), name)
+    inner.driver = _driver(driver, name)
     return inner
 
 
-def _cached(dispatcher: Any, name: str) -> Any:
-    dispatcher._cache = KernelCache(name)
-    return dispatcher
+def _driver(function: Callable[..., Any], name: str) -> Any:
+    """Return what compiles a function that Python calls, or loads it by its name in the cache."""
+    compiled: Any = Driver(function, targetoptions={"nopython": True, **BASE})
+    compiled._cache = KernelCache(name)
+    return compiled
