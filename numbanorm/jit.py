@@ -46,9 +46,9 @@ import math
 from numbanorm import _threads
 from numbanorm._status import Status
 from numbanorm.kernels import ahead
-from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.operations.finishing import move_running
 from numbanorm.kernels.threads import launch
+from numbanorm.kernels.threads.drivers import public
 from numbanorm.kernels.tiles import (
     batch_view,
     group_view,
@@ -91,7 +91,7 @@ OK, SIZE, EPS, MEMORY = map(int, (Status.OK, Status.SIZE, Status.EPS, Status.MEM
 _threads.serve_c()
 
 
-@inlined
+@public
 def num_threads():
     """Return how many threads the Python functions take for large arrays.
 
@@ -104,7 +104,7 @@ def num_threads():
     return launch.threads()
 
 
-@leaf
+@public
 def moments(x, mean, var, view, threads=1):
     """Write the mean and biased variance of each statistic.
 
@@ -131,7 +131,7 @@ def moments(x, mean, var, view, threads=1):
     return ahead.call_moments(view, args, workers_for(x.size, threads))
 
 
-@leaf
+@public
 def affine(y, x, weight, bias, mean, var, eps, view, threads=1):
     """Write (x - mean) / sqrt(var + eps) * weight + bias.
 
@@ -159,7 +159,7 @@ def affine(y, x, weight, bias, mean, var, eps, view, threads=1):
     return ahead.call_affine(view, args, workers_for(x.size, threads))
 
 
-@leaf
+@public
 def normalize(y, x, weight, bias, mean, var, eps, view, threads=1, centred=True):
     """Do what `moments` and `affine` do, in fewer passes over memory.
 
@@ -195,7 +195,7 @@ def normalize(y, x, weight, bias, mean, var, eps, view, threads=1, centred=True)
     return ahead.call_normalize(view, args, workers_for(x.size, threads))
 
 
-@leaf
+@public
 def backward(
     dx, dweight, dbias, dy, x, weight, mean, rstd, view, threads=1, training=True, centred=True
 ):
@@ -237,7 +237,7 @@ def backward(
     return ahead.call_backward(view, args, workers_for(x.size, threads))
 
 
-@leaf
+@public
 def update_running(running_mean, running_var, mean, var, momentum, view):
     """Set running statistics to (1 - momentum) * running + momentum * batch.
 

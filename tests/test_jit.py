@@ -1,6 +1,8 @@
 """The operations called from a user's own compiled code, serial, parallel and from the cache."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
@@ -106,13 +108,14 @@ def batch(x, weight, bias, running_mean, running_var, dy, threads):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_as_the_functions(threads: int) -> None:
+@pytest.mark.parametrize("called", [batch, batch.py_func], ids=["compiled", "Python"])
+def test_as_the_functions(called: Callable[..., Any], threads: int) -> None:
     dtype = np.float32
     random = np.random.default_rng(2)
     x, dy = (random.standard_normal((8, 5, 40, 40)).astype(dtype) for _ in range(2))
     weight, bias = (random.standard_normal(5).astype(dtype) for _ in range(2))
     running, expected = ([np.zeros(5, dtype), np.ones(5, dtype)] for _ in range(2))
-    statuses, y, dx, dweight, dbias, z = batch(x, weight, bias, *running, dy, threads)
+    statuses, y, dx, dweight, dbias, z = called(x, weight, bias, *running, dy, threads)
     assert not statuses.any()
     y0, mean, rstd = nbn.batch_norm(x, *expected, weight, bias, True, return_stats=True)
     np.testing.assert_array_equal(y, y0)
@@ -174,11 +177,12 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("place, wrong, message", REFUSED.values(), ids=REFUSED)
-def test_what_kernels_would_misread_does_not_compile(place, wrong, message) -> None:
+@pytest.mark.parametrize("called", [rows, rows.py_func], ids=["compiled", "Python"])
+def test_what_kernels_would_misread_does_not_compile(called, place, wrong, message) -> None:
     arguments = [np.ones(6), np.ones(6), np.ones(2), np.ones(2)]
     arguments[place] = wrong
     with pytest.raises(numba.TypingError, match=message):
-        rows(*arguments, 1e-5)
+        called(*arguments, 1e-5)
 
 
 def test_threads_are_those_of_python() -> None:
@@ -187,6 +191,6 @@ def test_threads_are_those_of_python() -> None:
     try:
         for n in (1, 2):
             nbn.set_num_threads(n)
-            assert ask() == n
+            assert ask() == jit.num_threads() == n
     finally:
         nbn.set_num_threads(before)

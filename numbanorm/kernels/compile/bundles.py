@@ -11,6 +11,7 @@ from numba.core.registry import cpu_target
 from numba.core.runtime.nrt import rtsys
 
 from numbanorm.kernels.compile import cache
+from numbanorm.kernels.compile.always import compiling
 from numbanorm.kernels.compile.leaves import BundleLibrary, EntryCompiler
 from numbanorm.kernels.compile.options import BASE
 
@@ -18,7 +19,7 @@ from numbanorm.kernels.compile.options import BASE
 Entries = Mapping[str, tuple[Callable[..., Any], Any]]
 
 
-@global_compiler_lock
+@compiling()
 def bundle(
     name: str, entries: Entries, library_class: type[BundleLibrary] = BundleLibrary
 ) -> BundleLibrary:

@@ -7,9 +7,9 @@ compiled into whatever calls it, so that it has no cache entry of its own; or on
 from collections.abc import Callable
 from typing import Any
 
-import numba
 from numba.core import types
-from numba.extending import register_jitable
+from numba.core.registry import CPUDispatcher
+from numba.core.typing.templates import infer_global
 
 from numbanorm.kernels.compile.leaves import LeafCompiler
 
@@ -23,15 +23,22 @@ BASE: dict[str, Any] = {
 }
 
 
-def leaf(function: Callable[..., Any]) -> Any:
+def leaf(function: Callable[..., Any], kind: type[CPUDispatcher] = CPUDispatcher) -> Any:
     """Compile a serial loop over pointers, to be called by other compiled code only."""
-    return _for_any_value(numba.njit(pipeline_class=LeafCompiler, **BASE)(function))
+    return _for_any_value(_leaf(function, kind))
 
 
 def inlined(function: Callable[..., Any]) -> Any:
     """Compile like `leaf`, and always inline: for a few instructions that stand in hot loops."""
-    compiled = numba.njit(forceinline=True, pipeline_class=LeafCompiler, **BASE)(function)
-    return _for_any_value(compiled)
+    return _for_any_value(_leaf(function, forceinline=True))
+
+
+def _leaf(
+    function: Callable[..., Any], kind: type[CPUDispatcher] = CPUDispatcher, **more: Any
+) -> Any:
+    """Return what compiles a leaf."""
+    pipeline: Any = LeafCompiler
+    return kind(function, targetoptions={"nopython": True, **BASE, **more}, pipeline_class=pipeline)
 
 
 def _for_any_value(dispatcher: Any) -> Any:
@@ -54,9 +61,15 @@ def plain(kind: Any) -> Any:
     return types.unliteral(kind)
 
 
-def shared(function: Callable[..., Any]) -> Any:
+def shared(function: Callable[..., Any]) -> None:
     """Let compiled code call a plain Python function, inlined; Python goes on calling it too."""
-    return register_jitable(forceinline=True, pipeline_class=LeafCompiler, **BASE)(function)
+    compiled = _leaf(function, forceinline=True)
+    _kept.append(compiled)
+    infer_global(function, types.Dispatcher(compiled))
+
+
+# A type does not keep its function.
+_kept: list[Any] = []
 
 
 def named(function: Callable[..., Any], name: str) -> Any:

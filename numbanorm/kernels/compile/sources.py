@@ -25,7 +25,7 @@ from numbanorm.kernels.compile.folders import frozen
 PACKAGE = "numbanorm"
 
 # What makes functions into kernels; modules that import it are sources, wherever they are.
-_DECORATORS = re.compile(rb"numbanorm\.kernels\.compile\.options\b")
+_DECORATORS = re.compile(rb"numbanorm\.kernels\.(?:compile\.options|threads\.drivers)\b")
 
 _IMPORT = re.compile(
     rb"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]*(\([^)]*\)|[^\n]*)|import[ \t]+([^\n]*))",

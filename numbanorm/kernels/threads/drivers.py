@@ -1,10 +1,13 @@
-"""What Python calls, through drivers that are cached on disk: `operation` and `serial`."""
+"""What Python calls, by drivers that are cached on disk: `operation`, `serial` and `public`."""
 
+import inspect
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
-import numba
+from numba.core.registry import CPUDispatcher
 
+from numbanorm.kernels.compile.always import Driver
 from numbanorm.kernels.compile.cache import KernelCache
 from numbanorm.kernels.compile.options import BASE, leaf, named
 from numbanorm.kernels.threads.float_modes import apart, enter_default_modes, leave_default_modes
@@ -30,7 +33,29 @@ def exact(function: Callable[..., Any]) -> Any:
 
 def serial(function: Callable[..., Any]) -> Any:
     """Compile a function that Python calls, to run in the calling thread."""
-    return _cached(numba.njit(**BASE)(function), function.__name__)
+    return _driver(function, function.__name__)
+
+
+class _Public(CPUDispatcher):
+    """A leaf that Python can call too, as a user's function does where NUMBA_DISABLE_JIT is set."""
+
+    @cached_property
+    def _driver(self) -> Any:
+        def driver(*args):  # type: ignore[no-untyped-def]
+            return inner(*args)
+
+        inner, name = self, f"public.{self.py_func.__name__}"
+        return _driver(named(driver, f"{name}.driver"), name)
+
+    def __call__(self, *args: Any, **given: Any) -> Any:
+        bound = inspect.signature(self.py_func).bind(*args, **given)
+        bound.apply_defaults()
+        return self._driver(*bound.args)
+
+
+def public(function: Callable[..., Any]) -> Any:
+    """Compile like `leaf`, for users' functions, and let Python call it with the same arguments."""
+    return leaf(function, _Public)
 
 
 def operation(function: Callable[..., Any]) -> Any:
@@ -51,7 +76,7 @@ def operation(function: Callable[..., Any]) -> Any:
         return status
 
     name = _place(function)
-    inner.driver = _cached(numba.njit(**BASE)(named(driver, f"{name}.driver")), name)
+    inner.driver = _driver(named(driver, f"{name}.driver"), name)
     return inner
 
 
@@ -59,6 +84,8 @@ def _place(function: Callable[..., Any]) -> str:
     return f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
 
 
-def _cached(dispatcher: Any, name: str) -> Any:
-    dispatcher._cache = KernelCache(name)
-    return dispatcher
+def _driver(function: Callable[..., Any], name: str) -> Any:
+    """Return what compiles a function that Python calls, or loads it by its name in the cache."""
+    compiled: Any = Driver(function, targetoptions={"nopython": True, **BASE})
+    compiled._cache = KernelCache(name)
+    return compiled
