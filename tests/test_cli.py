@@ -1,6 +1,7 @@
 """The command line: what it prints, and that the numbers in it are right."""
 
 import re
+import sys
 
 import pytest
 
@@ -53,3 +54,10 @@ def test_unknown_command_is_refused(capsys):
     with pytest.raises(SystemExit):
         cli.main(["fly"])
     assert "invalid choice" in capsys.readouterr().err
+
+
+def test_a_frozen_program_builds_no_library(capsys, monkeypatch, tmp_path):
+    """It would start itself, again and again, for the compiler."""
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert cli.main(["capi", "--prefix", str(tmp_path)]) == 1
+    assert "got a frozen program" in capsys.readouterr().err

@@ -99,8 +99,11 @@ def build(prefix: Path) -> list[Path]:
     Raises
     ------
     BuildError
-        If there is no C compiler, or one that can't build it.
+        If there is no C compiler, or one that can't build it; or in a frozen program, which has no
+        interpreter to build it with.
     """
+    if getattr(sys, "frozen", False):
+        raise BuildError("a Python with numbanorm installed must build it, got a frozen program")
     command = compiler()
     include, lib = prefix / "include", prefix / "lib"
     texts = {
