@@ -42,6 +42,11 @@ class Batch(Norm):
     """Batch norm in training, in the table's terms."""
 
     name = "batch"
+    shapes = tuple((shape, {}) for shape in cases.SMALL)
+    large = tuple((shape, {}) for shape in cases.LARGE)
+
+    def stats_shape(self, case):
+        return (case.shape[1],)
 
     def parts(self, case):
         _, channel = channel_indices(case.arranged, case.layout)

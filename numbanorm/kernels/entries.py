@@ -29,6 +29,7 @@ from numbanorm.kernels.c_checks import (
     span,
 )
 from numbanorm.kernels.c_messages import message
+from numbanorm.kernels.deviations import variance
 from numbanorm.kernels.finishing import fill_divisors, move_running, put_statistics
 from numbanorm.kernels.launch import threads
 from numbanorm.kernels.options import inlined, leaf
@@ -382,7 +383,7 @@ def channel_mean_var(mean, var, x, layout, n, channels, spatial, correction):
             if not is_null(mean):
                 put(mean, c, get(means, c))
             if not is_null(var):
-                put(var, c, get(variances, c) * share)
+                put(var, c, variance(get(variances, c)) * share)
     release(work)
     return status
 

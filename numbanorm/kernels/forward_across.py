@@ -12,6 +12,7 @@ from numbanorm.kernels.across_affine import affine_columns
 from numbanorm.kernels.across_both import normalize_reading
 from numbanorm.kernels.across_coefficients import fill_coefficients
 from numbanorm.kernels.across_moments import merge_all, tile_moments
+from numbanorm.kernels.far import settle_far
 from numbanorm.kernels.forward_along import forward_given
 from numbanorm.kernels.launch import launch
 from numbanorm.kernels.options import inlined, leaf, operation
@@ -100,6 +101,7 @@ def merge_moments(view, x, partial, mean, var):
             count += more
         for g in range(group):
             put(v, g, get(v, g) / count)
+    settle_far(view, x, 0, batch * group, mean, var)
 
 
 @operation
@@ -234,6 +236,7 @@ def normalize_worker(queue, view, args):
                 )
         for g in range(n // per):
             put(var, s + g, get(var, s + g) / float(outer * per))
+        settle_far(view, x, s, n // per, mean, var)
         fill_coefficients(coefs, room, view, b, start, n, fold, mean, var, eps, weight, bias)
         then, end = slab_bounds(columns, slab, lead, after % slabs)
         # The rows of a slab must all be equally far from a cache line.

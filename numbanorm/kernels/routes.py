@@ -18,8 +18,8 @@ from numbanorm.kernels import (
     forward_along,
     forward_rows,
 )
+from numbanorm.kernels.finishing import put_mean_squares
 from numbanorm.kernels.options import leaf
-from numbanorm.kernels.pointers import get, put
 from numbanorm.kernels.vec import lanes
 
 
@@ -57,9 +57,7 @@ def normalize(view, args, workers):
     if status != OK:
         return status
     if not centred:
-        for s in range(view[0] * view[2]):
-            put(var, s, get(var, s) + get(mean, s) * get(mean, s))
-            put(mean, s, 0.0)
+        put_mean_squares(mean, var, view[0] * view[2])
     # Starting with what was read last.
     return affine(view, (y, x, weight, bias, mean, var, eps, True), workers)
 
