@@ -114,6 +114,8 @@ def test_squares_out_of_range(c_way, layout, size):
             assert c_way(name, np.float64, *args) == 0
             for got, right in zip(written, wanted, strict=True):
                 assert np.array_equal(got.ravel(), right.ravel())
+            *_, near = case(x / size, layout, c_cases.Inputs(1))
+            np.testing.assert_allclose(written[0], near[0], 1e-9, 1e-12)
     finally:
         c_cases.EPS = eps
     images = c_cases.images(x, layout)
