@@ -187,8 +187,8 @@ def moments(x: Any, layout: str, correction: Any) -> tuple[Array, Array]:
     task.plan = plan = _shapes.batch(task.x.shape, _checks.layout(layout), False)
     correction = _checks.correction(correction, plan.values)
     mean, var = task.moments()
-    if correction and task.x.size:
-        var *= plan.values / (plan.values - correction)
+    if task.x.size:
+        var = _run.variances(var, plan.values / (plan.values - correction))
     return mean, var
 
 

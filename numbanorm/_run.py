@@ -103,7 +103,10 @@ def _flat(a: Array, b: Array) -> tuple[Array, Array]:
 
 
 def moments(x: Array, view: View, shape: tuple[int, ...]) -> tuple[Array, Array]:
-    """Return the mean and the biased variance of each statistic, float64 arrays of this shape."""
+    """Return the mean and the biased variance of each statistic, float64 arrays of this shape.
+
+    A variance here is what kernels take for one: see `kernels.loops.deviations`, and `variances`.
+    """
     mean, var = np.empty(shape), np.empty(shape)
     _threads.run(_moments(view), view, (x, *_flat(mean, var)), _workers(x))
     return mean, var
@@ -139,16 +142,15 @@ def normalize(
 ) -> tuple[Array, Array]:
     """Normalise x into y by its own statistics; returns their means and biased variances.
 
-    Those are float64 arrays of this shape. If not `centred` (rows only), x is normalised by its
-    mean square: the mean counts as 0.
+    Those are float64 arrays of this shape, as `moments` returns them. If not `centred` (rows only),
+    x is normalised by its mean square: the mean counts as 0.
     """
     workers = _workers(x)
     operation = _normalize(view, 64 // x.itemsize, workers)
     if operation is None:
         mean, var = moments(x, view, shape)
         if not centred:
-            var += mean * mean
-            mean[...] = 0.0
+            _kernels().finishing.mean_squares(*_flat(mean, var))
         # Starting with what was read last.
         affine(y, x, weight, bias, *_flat(mean, var), eps, view, backwards=True)
         return mean, var
@@ -215,6 +217,12 @@ def statistics(mean: Array, var: Array, eps: float) -> tuple[Array, Array]:
     means, rstd = np.empty(mean.shape), np.empty(var.shape)
     _kernels().finishing.statistics(*_flat(means, rstd), *_flat(mean, var), float(eps))
     return means, rstd
+
+
+def variances(var: Array, factor: float) -> Array:
+    """Turn what kernels take for variances, 1-d, into variances, times a factor; returns them."""
+    _kernels().finishing.variances(var, float(factor))
+    return var
 
 
 def widened(values: Array) -> Array:

@@ -101,6 +101,8 @@ def _finish(dtype: np.dtype[Any]) -> None:
     array, wide, counter = np.empty(0, dtype), np.empty(0), np.zeros((), np.int64)
     _compile(finishing.update, array, array, counter, wide, wide, 1, 1, 1, 0.1)
     _compile(finishing.divide_by, wide, array, wide)
+    _compile(finishing.variances, wide, 1.0)
+    _compile(finishing.mean_squares, wide, wide)
     for found in (array, wide):
         _compile(finishing.statistics, wide, wide, found, found, 0.0)
     # Given statistics are float64, or float32 beside any x.

@@ -112,7 +112,8 @@ def moments(x, mean, var, view, threads=1):
     ----------
     x : array of the view's size
     mean, var : float64 arrays of batch * group values
-        Written. NaN where there is no value.
+        Written. NaN where there is no value. A variance that float64 can't hold is inf;
+        `normalize` does not need it.
     view : tuple of five int
     threads : int
 
@@ -169,7 +170,8 @@ def normalize(y, x, weight, bias, mean, var, eps, view, threads=1, centred=True)
         y is written, and may be x.
     weight, bias : arrays of group * width values, or None
     mean, var : float64 arrays of batch * group values
-        Written. NaN where there is no value.
+        Written. NaN where there is no value. A variance that float64 can't hold is inf;
+        `normalize` does not need it.
     eps : float
     view : tuple of five int
     threads : int

@@ -30,7 +30,7 @@ def call(norm, case, x, dy, weight, bias, eps=1e-5):
 def forward(norm, case, x, weight, bias, eps=1e-5, **more):
     if norm.name != "rms":
         more["bias"] = bias
-    return norm.forward(x, case, weight, eps=eps, return_stats=True, **more)
+    return norm.forward(x, case, weight=weight, eps=eps, return_stats=True, **more)
 
 
 def per_element(norm, case, values, default):

@@ -42,6 +42,11 @@ class Batch(Norm):
     """Batch norm in training, in the table's terms."""
 
     name = "batch"
+    shapes = tuple((shape, {}) for shape in cases.SMALL)
+    large = tuple((shape, {}) for shape in cases.LARGE)
+
+    def stats_shape(self, case):
+        return (case.shape[1],)
 
     def parts(self, case):
         _, channel = channel_indices(case.arranged, case.layout)
@@ -272,9 +277,8 @@ def test_statistics(layout, bits):
         squares = ((wide - exact[:, None]) ** 2).mean(axis=1)
         scale = np.maximum(np.abs(exact), np.sqrt(squares))
         assert (np.abs(mean - exact) <= 1e-6 * scale + TINY).all()
-        held = squares < MAX
-        assert (var >= 0).all() and np.isinf(var[squares > 1.001 * MAX]).all()
-        near = held & (np.abs(exact) <= 1e4 * np.sqrt(squares))
+        assert (var >= 0).all()
+        near = np.abs(exact) <= 1e4 * np.sqrt(squares)
         assert (np.abs(var - squares)[near] <= 1e-6 * squares[near] + TINY).all()
 
     check()

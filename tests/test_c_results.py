@@ -102,6 +102,36 @@ def test_optional_pointers(c_way):
     assert np.array_equal(var, nbn.channel_mean_var(x)[1])
 
 
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_squares_out_of_range(c_way, layout, size):
+    """Python and C give the same; what no variance stands for, between kernels, neither gives."""
+    x = np.random.default_rng(5).normal(3, 2, (4, 30, 700)) * size
+    eps, c_cases.EPS = c_cases.EPS, 0.0
+    rows_and_groups = c_cases.group, c_cases.layer, c_cases.rms
+    try:
+        for case in (c_cases.batch_train, c_cases.instance_train, *rows_and_groups):
+            name, args, written, wanted = case(x, layout, c_cases.Inputs(1))
+            assert c_way(name, np.float64, *args) == 0
+            for got, right in zip(written, wanted, strict=True):
+                assert np.array_equal(got.ravel(), right.ravel())
+            *_, near = case(x / size, layout, c_cases.Inputs(1))
+            np.testing.assert_allclose(written[0], near[0], 1e-9, 1e-12)
+    finally:
+        c_cases.EPS = eps
+    images = c_cases.images(x, layout)
+    mean, var = np.empty((2, images[3]))
+    assert c_way("channel_mean_var", np.float64, mean, var, *images, 1.0) == 0
+    found = nbn.channel_mean_var(x, layout=layout, correction=1)
+    assert np.array_equal(mean, found[0]) and np.array_equal(var, found[1])
+    assert (var == (np.inf if size > 1 else 0)).all()
+    _, mean, rstd = nbn.batch_norm(x, training=True, eps=0.0, layout=layout, return_stats=True)
+    dy, dx = np.random.default_rng(6).normal(0, 1, x.shape), np.empty_like(x)
+    given = dx, None, None, dy, *images, None, mean, rstd, 1
+    assert c_way("batch_norm_backward", np.float64, *given) == 0
+    assert np.array_equal(dx, nbn.batch_norm_backward(dy, x, mean, rstd, layout=layout)[0])
+
+
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
 def test_in_place(c_way, layout):
     rng = np.random.default_rng(4)

@@ -149,6 +149,38 @@ def test_wrong_sizes_write_nothing() -> None:
     np.testing.assert_allclose(y, np.tile([-1, 0, 1], 2) * np.sqrt(1.5), rtol=1e-15)
 
 
+@numba.njit
+def far(x, dy, eps, threads):
+    y, dx, none = np.empty_like(x), np.empty_like(x), np.empty(0)
+    mean, var = np.empty(len(x)), np.empty(len(x))
+    found, spread = np.empty(len(x)), np.empty(len(x))
+    running_mean, running_var = np.zeros(len(x)), np.zeros(len(x))
+    view = jit.batch_view(True, 1, len(x), x.shape[1])
+    jit.normalize(y, x, None, None, mean, var, eps, view, threads)
+    jit.moments(x, found, spread, view, threads)
+    jit.update_running(running_mean, running_var, mean, var, 1.0, view)
+    rstd = np.abs(1 / x[:, 0])
+    jit.backward(dx, none, none, dy, x, None, mean, rstd, view, threads)
+    return y, dx, mean, var, found, spread, running_mean, running_var
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_squares_out_of_range(size: float, threads: int) -> None:
+    """What is found between kernels of such data is no variance, and none that a user gets."""
+    x = np.tile([-size, size], (3, 100_000))
+    dy = np.random.default_rng(3).standard_normal(x.shape)
+    y, dx, *statistics = far(x, dy, 0.0, threads)
+    np.testing.assert_array_equal(y, np.sign(x))
+    centred = dy - dy.mean(axis=1, keepdims=True)
+    wanted = centred - y * (dy * y).mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(dx * size, wanted, 0, 1e-12)
+    for mean in statistics[::2]:
+        np.testing.assert_array_equal(mean, 0)
+    for var in statistics[1::2]:
+        np.testing.assert_array_equal(var, np.inf if size > 1 else 0)
+
+
 def test_nothing_is_normalised() -> None:
     @numba.njit
     def empty(x, mean, var):

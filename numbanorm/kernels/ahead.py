@@ -16,17 +16,21 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from numbanorm._status import MEMORY
+from numbanorm._status import MEMORY, OK
 from numbanorm.kernels import routes
 from numbanorm.kernels.compile import bundles
+from numbanorm.kernels.operations.finishing import put_variances
 from numbanorm.kernels.simd.pointers import BYTES, I64
 
 _POINTERS = {"float32": types.CPointer(types.float32), "float64": types.CPointer(types.float64)}
 
 
 def moments(batch, outer, group, width, run, x, mean, var, workers):  # type: ignore[no-untyped-def]
-    """See `routes.moments`."""
-    return routes.moments((batch, outer, group, width, run), (x, mean, var), workers)
+    """See `routes.moments`; variances are what they are, if that is inf."""
+    status = routes.moments((batch, outer, group, width, run), (x, mean, var), workers)
+    if status == OK:
+        put_variances(var, batch * group, 1.0)
+    return status
 
 
 def affine(batch, outer, group, width, run, y, x, weight, bias, mean, var, eps, backwards, workers):  # type: ignore[no-untyped-def]
@@ -38,9 +42,12 @@ def affine(batch, outer, group, width, run, y, x, weight, bias, mean, var, eps, 
 def normalize(
     batch, outer, group, width, run, y, x, weight, bias, mean, var, eps, centred, workers
 ):  # type: ignore[no-untyped-def]
-    """See `routes.normalize`."""
+    """See `routes.normalize`; variances are what they are, if that is inf."""
     view, args = (batch, outer, group, width, run), (y, x, weight, bias, mean, var, eps)
-    return routes.normalize(view, (*args, centred != 0), workers)
+    status = routes.normalize(view, (*args, centred != 0), workers)
+    if status == OK:
+        put_variances(var, batch * group, 1.0)
+    return status
 
 
 def backward(

@@ -12,8 +12,8 @@ from numbanorm.kernels.operations import (
     forward_along,
     forward_rows,
 )
+from numbanorm.kernels.operations.finishing import put_mean_squares
 from numbanorm.kernels.simd.memory import lanes
-from numbanorm.kernels.simd.pointers import get, put
 from numbanorm.kernels.tiles import affine_route, backward_route, forward_route, moments_route
 
 
@@ -51,9 +51,7 @@ def normalize(view, args, workers):
     if status != OK:
         return status
     if not centred:
-        for s in range(view[0] * view[2]):
-            put(var, s, get(var, s) + get(mean, s) * get(mean, s))
-            put(mean, s, 0.0)
+        put_mean_squares(mean, var, view[0] * view[2])
     # Starting with what was read last.
     return affine(view, (y, x, weight, bias, mean, var, eps, True), workers)
 

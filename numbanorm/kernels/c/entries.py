@@ -29,6 +29,7 @@ from numbanorm.kernels.c.checks import (
 )
 from numbanorm.kernels.c.messages import message
 from numbanorm.kernels.compile.options import inlined, leaf
+from numbanorm.kernels.loops.deviations import variance
 from numbanorm.kernels.operations.finishing import fill_divisors, move_running, put_statistics
 from numbanorm.kernels.routes import affine, backward, moments, normalize
 from numbanorm.kernels.simd.pointers import allocate, as_like, at, get, is_null, null, put, release
@@ -389,7 +390,7 @@ def channel_mean_var(mean, var, x, layout, n, channels, spatial, correction):
             if not is_null(mean):
                 put(mean, c, get(means, c))
             if not is_null(var):
-                put(var, c, get(variances, c) * share)
+                put(var, c, variance(get(variances, c)) * share)
     release(work)
     return status
 

@@ -37,7 +37,7 @@ def fill_coefficients(coefs, room, view, s, first, n, fold, mean, var, eps, weig
             if fill_vector(here, room, m, v, eps, weight, bias, line):
                 line += lanes(coefs)
                 continue
-        rstd = reciprocal_deviation(get(var, i), eps)
+        rstd = reciprocal_deviation(get(var, i), eps, coefs)
         weighted, biased = or_else(weight, line, 1.0), or_else(bias, line, 0.0)
         values = coefficients(get(mean, i), rstd, weighted, biased, coefs)
         for k in range(5):

@@ -161,7 +161,7 @@ def affine_row(y, x, z, n, more, weight, bias, coefs, joined, joins, streamed, e
 def affine_lines(y, x, view, row, mean, var, eps, weight, bias, streamed):
     """Normalise a row of `width` lines, each of one weight and bias, asking for the next row."""
     _, _, group, width, run = view
-    centre, rstd = get(mean, row), reciprocal_deviation(get(var, row), eps)
+    centre, rstd = get(mean, row), reciprocal_deviation(get(var, row), eps, x)
     slot, ahead = row % group * width, width * run
     joined, together = False, streamed and run >= 2 * lanes(x)
     after = slot_coefficients(centre, rstd, weight, bias, slot, x)

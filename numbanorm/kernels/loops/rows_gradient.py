@@ -9,6 +9,7 @@ vectors in memory, those of a tile of rows in one worker's cache.
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.along_affine import AHEAD, expect_edge, peel, put_vector
 from numbanorm.kernels.loops.along_gradient import centre
+from numbanorm.kernels.loops.far import row_products
 from numbanorm.kernels.loops.rows import at_if, load_lanes_or, load_or
 from numbanorm.kernels.loops.statistics import gradient_coefficients, gradient_scale, mean_error
 from numbanorm.kernels.simd.memory import (
@@ -59,19 +60,19 @@ def tile_sums(dy, x, n, weight, mean, tile):
 
 
 @leaf
-def row_table(table, n, mean, rstd, centred, sums, like):
+def row_table(table, dy, x, n, weight, mean, rstd, centred, sums):
     """Write what `gradient_row` needs to know of a row, in float64, from the row's three sums.
 
     That is its `gradient_coefficients`, what x_hat is in units of their centre, and rstd.
     """
     s0, s1, sx = sums
-    error = mean_error(sx, float(n), mean, like) if centred else 0.0
-    s1 = (s1 - error * s0) * rstd
+    error = mean_error(sx, float(n), mean, x) if centred else 0.0
+    s1 = row_products(s1 - error * s0, dy, x, n, weight, mean, error, rstd)
     s0 = s0 if centred else 0.0
-    found = gradient_coefficients(mean, rstd, error, s0, s1, float(n), True, like)
+    found = gradient_coefficients(mean, rstd, error, s0, s1, float(n), True, x)
     for i in range(5):
         put(table, i, float(found[i]))
-    put(table, 5, rstd / gradient_scale(mean + error, rstd))
+    put(table, 5, rstd / gradient_scale(mean + error, rstd, x))
     put(table, 6, rstd)
 
 

@@ -7,6 +7,8 @@ from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.across_coefficients import fill_vector
 from numbanorm.kernels.loops.across_moments import settle_vector
 from numbanorm.kernels.loops.along_moments import tile_moments
+from numbanorm.kernels.loops.deviations import holds_float64, mean_square
+from numbanorm.kernels.loops.far import settle_far
 from numbanorm.kernels.loops.statistics import (
     coefficients,
     needs_shift,
@@ -63,15 +65,19 @@ def settle_rows(sums, x, rows, n, s1, s2, mean, m2):
 
 
 @leaf
-def finish_rows(rows, n, centred, mean, var):
+def finish_rows(view, x, row, rows, centred, mean, var):
     """Turn sums of squared deviations into variances, or if not `centred` into mean squares.
 
-    A row that is not centred is one with the mean 0.
+    A row that is not centred is one with the mean 0. x, mean and var are those of all rows.
     """
-    for k in range(rows):
-        square = get(var, k) / float(n)
+    for k in range(row, row + rows):
+        square = get(var, k) / float(view[3] * view[4])
+        if holds_float64(x):
+            put(var, k, square)
+            settle_far(view, x, k, 1, mean, var)
+            square = get(var, k)
         if not centred:
-            square += get(mean, k) * get(mean, k)
+            square = mean_square(get(mean, k), square, x)
             put(mean, k, 0.0)
         put(var, k, square)
 
@@ -86,7 +92,7 @@ def row_coefficients(coefs, rows, mean, var, eps, weight, bias, slot):
     if rows == room and fill_vector(coefs, room, mean, var, eps, weight, bias, slot):
         return
     for k in range(rows):
-        rstd = reciprocal_deviation(get(var, k), eps)
+        rstd = reciprocal_deviation(get(var, k), eps, coefs)
         weighted, biased = or_else(weight, slot + k, 1.0), or_else(bias, slot + k, 0.0)
         found = coefficients(get(mean, k), rstd, weighted, biased, coefs)
         for i in range(5):

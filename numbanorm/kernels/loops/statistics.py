@@ -6,6 +6,7 @@ All of it is float64; only `coefficients` rounds to x's type, at the very end.
 import math
 
 from numbanorm.kernels.compile.options import inlined
+from numbanorm.kernels.loops.deviations import far_reciprocal, holds_float64, is_deviation
 from numbanorm.kernels.simd.pointers import get, is_null, magnitude, put, rounded
 from numbanorm.kernels.simd.storage import largest, spare_digits, unit
 
@@ -55,8 +56,13 @@ def not_negative(m2):
 
 
 @inlined
-def reciprocal_deviation(var, eps):
-    """Return 1 / sqrt(var + eps), or 0 where that is 1 / 0 (as PyTorch does)."""
+def reciprocal_deviation(var, eps, like):
+    """Return 1 / sqrt(var + eps), or 0 where that is 1 / 0 (as PyTorch does).
+
+    For float64 data it may be below 0: see `far_reciprocal`.
+    """
+    if holds_float64(like) and is_deviation(var):
+        return far_reciprocal(var, eps)
     squared = var + eps
     return 0.0 if squared == 0.0 else 1.0 / math.sqrt(squared)
 
@@ -68,17 +74,18 @@ def or_else(p, i, default):
 
 
 @inlined
-def exact_scale(mean, rstd, slope):
+def exact_scale(mean, rstd, slope, like):
     """Return a power of two that brings (x - mean) * scale into range; nearly always 1.
 
     A product with it is exact. It is another than 1 where the deviation or the slope is so large or
-    small that float32 could not hold the reciprocal, or the difference of two values; and never so
+    small that x's type might not hold the reciprocal, or the difference of two values; and never so
     large that the mean would leave the range, as that of a constant does if eps is tiny.
     """
     ordinary = slope == 0.0 or 2.0**-90 <= abs(slope) <= 2.0**120
     if ordinary and 2.0**-60 <= abs(rstd) <= 2.0**120 and abs(mean) <= 2.0**125:
         return 1.0
-    scale = min(max(magnitude(rstd), 2.0**-126), 2.0**126)
+    least, most = (2.0**-1022, 2.0**1022) if holds_float64(like) else (2.0**-126, 2.0**126)
+    scale = min(max(magnitude(rstd), least), most)
     if abs(mean) * scale > 2.0**100:
         scale = 2.0**100 / magnitude(mean)
     return scale
@@ -100,12 +107,19 @@ def centring(mean, scale, like):
 def coefficients(mean, rstd, weight, bias, like):
     """Return (scale, offset, rest, slope, bias) of x's type.
 
-    ``y = fma(fma(x, scale, offset) - rest, slope, bias)`` is (x - mean) * rstd * weight + bias.
+    ``y = fma(fma(x, scale, offset) - rest, slope, bias)`` is (x - mean) * rstd * weight + bias;
+    rstd is a `reciprocal_deviation`.
     """
     slope = rstd * weight
-    scale = exact_scale(mean, rstd, slope)
+    far = holds_float64(like) and rstd < 0.0
+    if far:
+        scale = 2.0**-1000 if rstd < -1.0 else 2.0**1000
+    else:
+        scale = exact_scale(mean, rstd, slope, like)
     offset, rest = centring(mean, scale, like)
-    if scale != 1.0:
+    if far:
+        slope = weight / (-rstd * scale)
+    elif scale != 1.0:
         slope = rstd / scale * weight
     slope = held(slope, weight, like)
     return rounded(like, scale), offset, rest, rounded(like, slope), rounded(like, bias)
@@ -134,9 +148,9 @@ def mean_error(sum_centred, count, mean, like):
 
 
 @inlined
-def gradient_scale(mean, rstd):
+def gradient_scale(mean, rstd, like):
     """Return like `exact_scale`, for factors that hold the square of rstd."""
-    return exact_scale(mean, rstd, rstd * rstd)
+    return exact_scale(mean, rstd, rstd * rstd, like)
 
 
 @inlined
@@ -148,7 +162,7 @@ def gradient_coefficients(mean, rstd, error, weighted0, weighted1, count, traini
     ``rstd * (w*dy - weighted0/count - x_hat*weighted1/count)``: Ioffe and Szegedy, "Batch
     Normalization", 2015, section 3, in closed form.
     """
-    scale = gradient_scale(mean + error, rstd)
+    scale = gradient_scale(mean + error, rstd, like)
     offset, rest = centring(mean + error, scale, like)
     unscaled = rstd / scale
     factor = -rstd * unscaled * weighted1 / count if training else 0.0

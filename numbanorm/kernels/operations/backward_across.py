@@ -209,7 +209,7 @@ def backward_worker(queue, view, args):
                 t0, t1 = get(totals, line) + t0, get(totals, lines + line) + t1
                 put_totals(totals, lines, line, (t0, t1, get(totals, 2 * lines + line) + tx))
         for g in range(start // (width * run), stop // (width * run)):
-            found = finish(view, b * group + g, mean, rstd, weight, totals, training, x)
+            found = finish(view, b * group + g, mean, rstd, weight, totals, training, dy, x)
             for i in range(5):
                 put(table, 5 * (b * group + g) + i, float(found[i]))
         fill_gradient(coefs, room, view, b, start, n, fold, rstd, weight, table)
@@ -258,7 +258,7 @@ def backward(view, args, workers):
         partial = at(table, 5 * batch * group)
         launch(sums_worker, workers, view, (dy, x, mean, partial, slab, work, room))
         merge_sums(view, tiles, partial, totals)
-        finish_all(view, mean, rstd, weight, totals, table, training, x)
+        finish_all(view, mean, rstd, weight, totals, table, training, dy, x)
         given = dx, dy, x, weight, rstd, table, training
         launch(apply_worker, workers, view, (*given, slab, coefs, room, streamed))
     put_parameters(view, totals, dweight, dbias)

@@ -13,6 +13,7 @@ from numbanorm.kernels.loops.along_gradient import (
     line_gradient,
     tile_gradient,
 )
+from numbanorm.kernels.loops.far import line_products
 from numbanorm.kernels.loops.statistics import (
     gradient_coefficients,
     mean_error,
@@ -53,7 +54,7 @@ def put_totals(totals, lines, line, sums):
 
 
 @leaf
-def finish(view, s, mean, rstd, weight, totals, training, like):
+def finish(view, s, mean, rstd, weight, totals, training, dy, x):
     """Turn the sums of statistic s's lines into those of dy and dy * x_hat.
 
     Returns the `gradient_coefficients` of its elements.
@@ -65,16 +66,17 @@ def finish(view, s, mean, rstd, weight, totals, training, like):
     if training:
         for line in range(s * width, (s + 1) * width):
             error += get(totals, 2 * lines + line)
-        error = mean_error(error, count, mu, like)
+        error = mean_error(error, count, mu, x)
     weighted0, weighted1 = 0.0, 0.0
     for line in range(s * width, (s + 1) * width):
         w = or_else(weight, line % (group * width), 1.0)
         s0 = get(totals, line)
-        s1 = (get(totals, lines + line) - error * s0) * r
+        s1 = get(totals, lines + line) - error * s0
+        s1 = line_products(s1, view, line, dy, x, mu, error, r)
         put(totals, lines + line, s1)
         weighted0 += w * s0
         weighted1 += w * s1
-    return gradient_coefficients(mu, r, error, weighted0, weighted1, count, training, like)
+    return gradient_coefficients(mu, r, error, weighted0, weighted1, count, training, x)
 
 
 @inlined
@@ -170,10 +172,10 @@ def stored(table, s, like):
 
 
 @leaf
-def finish_all(view, mean, rstd, weight, totals, table, training, like):
+def finish_all(view, mean, rstd, weight, totals, table, training, dy, x):
     """Finish every statistic and store its coefficients, five each."""
     for s in range(view[0] * view[2]):
-        found = finish(view, s, mean, rstd, weight, totals, training, like)
+        found = finish(view, s, mean, rstd, weight, totals, training, dy, x)
         for i in range(5):
             put(table, 5 * s + i, float(found[i]))
 
@@ -202,7 +204,7 @@ def backward_worker(queue, view, args):
                 i, mu = line_start(view, line), get(mean, line // width)
                 found = line_gradient(sums, at(dy, i), at(x, i), outer, stride, run, mu)
                 put_totals(totals, lines, line, found)
-        coefs = finish(view, s, mean, rstd, weight, totals, training, x)
+        coefs = finish(view, s, mean, rstd, weight, totals, training, dy, x)
         ready = width == 1 and after < batch * group
         if ready:
             i, j = line_start(view, s), line_start(view, after)
@@ -279,7 +281,7 @@ def backward(view, args, workers):
         table = at(partial, 3 * lines * tiles)
         launch(sums_worker, workers, view, (dy, x, mean, partial))
         merge_sums(view, partial, totals)
-        finish_all(view, mean, rstd, weight, totals, table, training, x)
+        finish_all(view, mean, rstd, weight, totals, table, training, dy, x)
         launch(apply_worker, workers, view, (dx, dy, x, weight, rstd, table, training, streamed))
     put_parameters(view, totals, dweight, dbias)
     release(totals)

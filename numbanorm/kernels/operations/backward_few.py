@@ -32,7 +32,8 @@ def statistic_gradient(dx, dy, x, weight, mean, rstd, view, entry, group, sums, 
         for o in range(outer):
             for i in range(first + o * row, first + o * row + stride):
                 error += get(x, i) - mean
-        mean += mean_error(error, count, mean, x)
+        # float64 data have no wider type in which the mean could hold it.
+        error = mean_error(error, count, mean, x)
     weighted0, weighted1 = 0.0, 0.0
     for k in range(width):
         s0, s1 = 0.0, 0.0
@@ -40,7 +41,7 @@ def statistic_gradient(dx, dy, x, weight, mean, rstd, view, entry, group, sums, 
             start = first + o * row + k * run
             for i in range(start, start + run):
                 s0 += get(dy, i)
-                s1 += get(dy, i) * ((get(x, i) - mean) * rstd)
+                s1 += get(dy, i) * ((get(x, i) - mean - error) * rstd)
         slot = group * width + k
         put(sums, slot, get(sums, slot) + s1)
         put(sums, slots + slot, get(sums, slots + slot) + s0)
@@ -52,7 +53,7 @@ def statistic_gradient(dx, dy, x, weight, mean, rstd, view, entry, group, sums, 
         for o in range(outer):
             start = first + o * row + k * run
             for i in range(start, start + run):
-                x_hat = (get(x, i) - mean) * rstd
+                x_hat = (get(x, i) - mean - error) * rstd
                 put(dx, i, rstd * (w * get(dy, i) - constant - x_hat * share))
 
 

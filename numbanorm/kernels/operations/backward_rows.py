@@ -72,8 +72,9 @@ def backward_worker(queue, view, args):
         stop = min((tile + 1) * rows, batch) * group
         while row < stop:
             then = row + 1 if row + 1 < stop else after * rows * group
-            row_table(table, n, or_else(mean, row, 0.0), get(rstd, row), centred, found, x)
-            e, p, q = row * n, at(dweight, row % group * n), at(dbias, row % group * n)
+            e, w, mu = row * n, at_if(weight, row % group * n), or_else(mean, row, 0.0)
+            row_table(table, at(dy, e), at(x, e), n, w, mu, get(rstd, row), centred, found)
+            p, q = at(dweight, row % group * n), at(dbias, row % group * n)
             found = row_reading(
                 at(dx, e), dy, x, weight, row, then, view, mean, table, p, q, streamed
             )
@@ -135,15 +136,17 @@ def sums_worker(queue, view, args):
 
 
 @leaf
-def fill_tables(view, mean, rstd, partial, table, centred, like):
+def fill_tables(view, dy, x, weight, mean, rstd, partial, table, centred):
     """Write every row's table from its tiles' sums, added in order."""
-    _, _, tiles = along_tiles(1, view[3])
+    _, _, group, n, _ = view
+    _, _, tiles = along_tiles(1, n)
     for row in range(view[0] * view[2]):
         s0, s1, sx = 0.0, 0.0, 0.0
         for t in range(3 * row * tiles, 3 * (row + 1) * tiles, 3):
             s0, s1, sx = s0 + get(partial, t), s1 + get(partial, t + 1), sx + get(partial, t + 2)
         here, found = at(table, TABLE * row), (s0, s1, sx)
-        row_table(here, view[3], or_else(mean, row, 0.0), get(rstd, row), centred, found, like)
+        e, w, mu = row * n, at_if(weight, row % group * n), or_else(mean, row, 0.0)
+        row_table(here, at(dy, e), at(x, e), n, w, mu, get(rstd, row), centred, found)
 
 
 @leaf
@@ -214,7 +217,7 @@ def backward(view, args, workers):
         partial = at(sums, 2 * tiles * room)
         table = at(partial, 3 * parts * batch * group)
         launch(sums_worker, workers, view, (dy, x, weight, mean, partial))
-        fill_tables(view, mean, rstd, partial, table, centred, x)
+        fill_tables(view, dy, x, weight, mean, rstd, partial, table, centred)
         launch(apply_worker, workers, view, (dx, dy, x, weight, table, sums, room, streamed))
     put_tiles(view, sums, room, tiles, 0, dweight)
     put_tiles(view, sums, room, tiles, 1, dbias)

@@ -3,20 +3,24 @@
 import math
 
 from numbanorm.kernels.compile.options import inlined
+from numbanorm.kernels.loops.deviations import holds_float64, mean_square, variance
 from numbanorm.kernels.loops.statistics import reciprocal_deviation
 from numbanorm.kernels.simd.pointers import get, is_null, magnitude, optional, pointer, put
-from numbanorm.kernels.simd.storage import spare_digits
 from numbanorm.kernels.threads.drivers import exact, serial
 
 
 @inlined
-def blend(running, found, n, batch, old, new):
-    """Set running to old * running + new * mean over the batch, in float64, rounded once."""
+def blend(running, found, n, batch, old, new, squares):
+    """Set running to old * running + new * mean over the batch, in float64, rounded once.
+
+    What is found is, of `squares`, the entries of variances.
+    """
     if not is_null(running):
         for i in range(n):
             total = 0.0
             for b in range(batch):
-                total += get(found, b * n + i)
+                value = get(found, b * n + i)
+                total += variance(value) if squares else value
             put(running, i, get(running, i) * old + total / float(batch) * new)
 
 
@@ -27,8 +31,8 @@ def move_running(running_mean, running_var, mean, var, n, batch, count, momentum
     `mean` and `var` are (batch, n); a variance is the biased one of `count` values.
     """
     unbiased = float(count) / float(count - 1)
-    blend(running_mean, mean, n, batch, 1.0 - momentum, momentum)
-    blend(running_var, var, n, batch, 1.0 - momentum, momentum * unbiased)
+    blend(running_mean, mean, n, batch, 1.0 - momentum, momentum, False)
+    blend(running_var, var, n, batch, 1.0 - momentum, momentum * unbiased, True)
 
 
 @serial
@@ -53,12 +57,11 @@ def fill_divisors(std, weight, var, n):
     The weight carries the sign, and in float64 a power of two where the square would leave its
     range.
     """
-    narrow = spare_digits(weight)
     for i in range(n):
         divisor = get(std, i)
         size, sign = abs(divisor), math.copysign(1.0, divisor)
         scale = 1.0
-        if not narrow and not 1e-150 < size < 1e150 and 0.0 < size < math.inf:
+        if holds_float64(weight) and not 1e-150 < size < 1e150 and 0.0 < size < math.inf:
             scale = max(magnitude(size), 2.0**-1022)
         put(weight, i, sign / scale)
         put(var, i, size / scale * (size / scale))
@@ -77,7 +80,8 @@ def put_statistics(mean, rstd, found_mean, found_var, n, eps):
         if not is_null(mean):
             put(mean, i, get(found_mean, i))
         if not is_null(rstd):
-            put(rstd, i, reciprocal_deviation(get(found_var, i), eps))
+            found = reciprocal_deviation(get(found_var, i), eps, found_var)
+            put(rstd, i, found if not found < 0.0 else -1.0 / found)
 
 
 @serial
@@ -85,6 +89,33 @@ def statistics(mean, rstd, found_mean, found_var, eps):
     """Like `put_statistics`, for arrays."""
     found = pointer(found_mean), pointer(found_var)
     put_statistics(pointer(mean), pointer(rstd), *found, mean.size, eps)
+
+
+@exact
+def put_variances(var, n, factor):
+    """Turn the entries of n variances into those variances, times a factor."""
+    for i in range(n):
+        put(var, i, variance(get(var, i)) * factor)
+
+
+@serial
+def variances(var, factor):
+    """Like `put_variances`, for arrays."""
+    put_variances(pointer(var), var.size, factor)
+
+
+@exact
+def put_mean_squares(mean, var, n):
+    """Turn n means and variances' entries into zeros and mean squares' entries."""
+    for i in range(n):
+        put(var, i, mean_square(get(mean, i), get(var, i), var))
+        put(mean, i, 0.0)
+
+
+@serial
+def mean_squares(mean, var):
+    """Like `put_mean_squares`, for arrays."""
+    put_mean_squares(pointer(mean), pointer(var), var.size)
 
 
 @exact

@@ -11,6 +11,7 @@ from numbanorm.kernels.loops.across_affine import affine_columns
 from numbanorm.kernels.loops.across_both import normalize_reading
 from numbanorm.kernels.loops.across_coefficients import fill_coefficients
 from numbanorm.kernels.loops.across_moments import merge_all, tile_moments
+from numbanorm.kernels.loops.far import settle_far
 from numbanorm.kernels.operations.forward_along import forward_given
 from numbanorm.kernels.simd.memory import fence, lanes
 from numbanorm.kernels.simd.pointers import (
@@ -110,6 +111,7 @@ def merge_moments(view, x, partial, mean, var):
             count += more
         for g in range(group):
             put(v, g, get(v, g) / count)
+    settle_far(view, x, 0, batch * group, mean, var)
 
 
 @operation
@@ -244,6 +246,7 @@ def normalize_worker(queue, view, args):
                 )
         for g in range(n // per):
             put(var, s + g, get(var, s + g) / float(outer * per))
+        settle_far(view, x, s, n // per, mean, var)
         fill_coefficients(coefs, room, view, b, start, n, fold, mean, var, eps, weight, bias)
         then, end = slab_bounds(columns, slab, lead, after % slabs)
         # The rows of a slab must all be equally far from a cache line.

@@ -11,6 +11,7 @@ from numbanorm.kernels.loops.along_affine import AHEAD
 from numbanorm.kernels.loops.along_affine import affine as affine_run
 from numbanorm.kernels.loops.along_both import normalize_lines_reading, normalize_reading
 from numbanorm.kernels.loops.along_moments import slice_moments, tile_moments
+from numbanorm.kernels.loops.far import settle_far
 from numbanorm.kernels.loops.statistics import coefficients, merge, or_else, reciprocal_deviation
 from numbanorm.kernels.simd.memory import fence, lanes
 from numbanorm.kernels.simd.pointers import (
@@ -55,7 +56,7 @@ def line_coefficients(view, line, mean, var, eps, weight, bias, like):
     _, outer, group, width, _ = view
     slot = line % (group * width)
     s = line // (outer * group * width) * group + slot // width
-    rstd = reciprocal_deviation(get(var, s), eps)
+    rstd = reciprocal_deviation(get(var, s), eps, like)
     weighted, biased = or_else(weight, slot, 1.0), or_else(bias, slot, 0.0)
     return coefficients(get(mean, s), rstd, weighted, biased, like)
 
@@ -85,7 +86,7 @@ def moments_worker(queue, view, args):
 
 
 @leaf
-def merge_moments(view, partial, mean, var):
+def merge_moments(view, x, partial, mean, var):
     """Merge the tiles of each statistic, in order, into mean and (biased) variance."""
     batch, outer, group, width, run = view
     _, _, tiles = along_tiles(outer, width * run)
@@ -98,6 +99,7 @@ def merge_moments(view, partial, mean, var):
             count += more
         put(mean, s, centre)
         put(var, s, m2 / count)
+    settle_far(view, x, 0, batch * group, mean, var)
 
 
 @operation
@@ -111,7 +113,7 @@ def moments(view, args, workers):
     if is_null(partial):
         return MEMORY
     launch(moments_worker, workers, view, (x, partial))
-    merge_moments(view, partial, mean, var)
+    merge_moments(view, x, partial, mean, var)
     release(partial)
     return OK
 
@@ -224,7 +226,7 @@ def normalize_worker(queue, view, args):
         s, here = bundle_of(group, size, each, unit)
         then, there = bundle_of(group, size, each, after)
         if width > 1 and outer == 1 and after < units:
-            rstd = reciprocal_deviation(get(var, s), eps)
+            rstd = reciprocal_deviation(get(var, s), eps, x)
             put(mean, then, 0.0)
             put(var, then, 0.0)
             normalize_lines_reading(
@@ -244,6 +246,7 @@ def normalize_worker(queue, view, args):
                 streamed,
             )
             put(var, then, get(var, then) / float(chunk))
+            settle_far(view, x, then, 1, mean, var)
         elif width == 1 and after < units and here == there:
             for k in range(here):
                 line = s // group * outer * group + s % group + k
@@ -270,6 +273,7 @@ def normalize_worker(queue, view, args):
             )
             for k in range(here):
                 put(var, then + k, get(var, then + k) / float(outer * chunk))
+            settle_far(view, x, then, here, mean, var)
         else:
             affine_bundle(y, x, weight, bias, mean, var, eps, view, s, here, streamed)
             if after < units:
@@ -297,6 +301,7 @@ def read_bundle(sums, x, view, unit, size, mean, var):
         centre, m2 = slice_moments(sums, base, outer, stride, width * run)
         put(mean, s, centre)
         put(var, s, m2 / float(outer * width * run))
+    settle_far(view, x, first, count, mean, var)
 
 
 @leaf

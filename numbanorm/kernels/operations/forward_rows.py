@@ -159,7 +159,7 @@ def normalize_worker(queue, view, args):
             stop = after + many
         row, rows = block_of(view, unit, x)
         m, v = at(mean, row), at(var, row)
-        finish_rows(rows, n, centred, m, v)
+        finish_rows(view, x, row, rows, centred, mean, var)
         if width > 1 and run > 1:
             for r in range(row, row + rows):
                 affine_lines(
