@@ -44,34 +44,45 @@ if __name__ == "__main__":
 """
 
 
-@pytest.fixture(scope="module", params=["--onedir", "--onefile"])
-def program(request, tmp_path_factory):
-    """Return the path of a program, built where nothing tells of the sources here."""
+# As `--onedir` and `--onefile` have it, with one search for what a program needs.
+SPECIFICATION = """
+found = Analysis(["program.py"])
+modules = PYZ(found.pure)
+start = EXE(modules, found.scripts, exclude_binaries=True, name="program")
+COLLECT(start, found.binaries, found.datas, name="folder")
+EXE(modules, found.scripts, found.binaries, found.datas, name="file")
+"""
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory):
+    """Return the folder of the programs, built where nothing tells of the sources here."""
     pytest.importorskip("PyInstaller", reason="PyInstaller is not installed")
     names = {point.value for point in metadata.entry_points(group="pyinstaller40")}
     if "numbanorm._pyinstaller:get_hook_dirs" not in names:
         pytest.skip("numbanorm is not installed, so that PyInstaller does not find its hook")
     folder = tmp_path_factory.mktemp("frozen")
     (folder / "program.py").write_text(PROGRAM)
-    command = [sys.executable, "-m", "PyInstaller", request.param, "--log-level=WARN"]
-    done = subprocess.run(
-        [*command, "program.py"],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
+    (folder / "program.spec").write_text(SPECIFICATION)
+    command = [sys.executable, "-m", "PyInstaller", "--log-level=WARN", "program.spec"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    made = folder / "dist" / "program"
-    return made / "program" if request.param == "--onedir" else made
+    return folder / "dist"
 
 
-def test_the_second_start_compiles_nothing(program, tmp_path):
+@pytest.mark.parametrize("program", ["folder/program", "file"])
+def test_the_second_start_compiles_nothing(programs, program, tmp_path):
     environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
     states = []
     for _ in range(2):
         done = subprocess.run(
-            [program], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+            [programs / program],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         folder = tmp_path / ".cache" / "numbanorm"
