@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from numbanorm import _given, _memory
-from numbanorm._given import as_array as as_array
+from numbanorm._given import as_array
 from numbanorm._status import RULES, Status
 
 if TYPE_CHECKING:

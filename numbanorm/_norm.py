@@ -32,8 +32,8 @@ def batch_forward(
     """Return y and the mean and variance it was normalised by; update running arrays in training.
 
     Training also adds one to `tracked`, and a momentum of None then stands for the average of all
-    batches. The statistics are float64 in training, else of x's dtype, and never the running arrays
-    themselves unless those are C-contiguous. For an empty x in training they are NaN.
+    batches. The statistics are float64 in training, else the running ones, float64 or of x's dtype,
+    which may be the running arrays themselves. For an empty x in training they are NaN.
     """
     task, training = Task(x), bool(training)
     task.plan = plan = _shapes.batch(task.x.shape, _checks.layout(layout), training)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from numbanorm import _checks, _memory, _run, _view
+from numbanorm._given import as_array
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +28,7 @@ class Task:
     x : ndarray
         The array, checked.
     dtype : dtype
-        That of its parameters and statistics.
+        That of its parameters and running arrays.
     plan : Plan
         What the norm makes of its shape; set by the norm.
     """
@@ -102,7 +103,7 @@ class Task:
     def check_out(self, out: Any, *others: Any) -> None:
         """Check where the result goes: it may be x, and no part of anything else."""
         if out is not None:
-            _checks.out(out, (_checks.as_array("x", self._given),), others)
+            _checks.out(out, (as_array("x", self._given),), others)
 
     def _memory(self, out: Any) -> tuple[Array, Array, Array, View]:
         """Return the result, its memory and x's in 1-d, and what these are to a kernel.
@@ -177,7 +178,7 @@ class Task:
         mean = _checks.statistic("mean", mean, shape) if centred else None
         rstd = _checks.statistic("rstd", rstd, shape)
         if out is not None:
-            sources = _checks.as_array("x", self._given), _checks.as_array("dy", dy)
+            sources = as_array("x", self._given), as_array("dy", dy)
             _checks.out(out, sources, (weight, mean, rstd))
         memory, axes, view = self._arranged()
         dx, target = _view.place(out, self.x.shape, self.x.dtype, axes)

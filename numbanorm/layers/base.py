@@ -223,15 +223,15 @@ class Layer:
             If a value is not of real numbers. Nothing has been loaded then.
         """
         own = self.state_dict(prefix)
-        missing = [key for key in own if key not in state_dict]
-        found = [key for key in state_dict if key.startswith(prefix) and key not in own]
-        missing = [key for key in missing if key != f"{prefix}num_batches_tracked"]
+        optional = f"{prefix}num_batches_tracked"
+        missing = [key for key in own if key not in state_dict and key != optional]
+        unexpected = [key for key in state_dict if key.startswith(prefix) and key not in own]
         if strict:
-            _checks.state_keys(own, missing, found)
+            _checks.state_keys(own, missing, unexpected)
         loaded = [
             (array, _checks.state_value(key, key[len(prefix) :], state_dict[key], array))
             for key, array in own.items()
             if key in state_dict
         ]
         _memory.replace(loaded)
-        return IncompatibleKeys(missing, found)
+        return IncompatibleKeys(missing, unexpected)

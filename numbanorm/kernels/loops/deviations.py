@@ -16,15 +16,6 @@ LEAST = 1e-290
 
 
 @inlined
-def holds_float64(like):
-    """Return whether a pointer points to float64, as a constant: what depends on it costs nothing.
-
-    float32 data have no variance that float64 could not hold.
-    """
-    return not spare_digits(like)
-
-
-@inlined
 def in_range(square):
     """Return whether a variance is held to full precision; not so if it is 0 or NaN."""
     return LEAST <= square < math.inf
@@ -61,7 +52,7 @@ def diagonal(a, b):
 def mean_square(mean, var, like):
     """Return the entry of the mean square of what has this mean and this variance's entry."""
     square = var + mean * mean
-    if not holds_float64(like) or (in_range(square) and not is_deviation(var)):
+    if spare_digits(like) or (in_range(square) and not is_deviation(var)):
         return square
     return entry(diagonal(-var if is_deviation(var) else math.sqrt(var), abs(mean)))
 

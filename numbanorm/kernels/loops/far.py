@@ -8,9 +8,10 @@ power of two has brought near 1. float32 data need none of it: their sums are fl
 import math
 
 from numbanorm.kernels.compile.options import inlined, leaf
-from numbanorm.kernels.loops.deviations import entry, holds_float64, in_range
+from numbanorm.kernels.loops.deviations import entry, in_range
 from numbanorm.kernels.loops.statistics import gradient_scale, not_negative
 from numbanorm.kernels.simd.pointers import at, get, is_null, magnitude, put
+from numbanorm.kernels.simd.storage import spare_digits
 from numbanorm.kernels.threads.float_modes import apart
 
 # A mean from which on what differs has squares in range: a variance of 0 is that of a constant.
@@ -26,7 +27,7 @@ def settle_far(view, x, first, count, mean, var):
 
     x, mean and var point to the first elements of all. x must still be what it was.
     """
-    if holds_float64(x):
+    if not spare_digits(x):
         for s in range(first, first + count):
             constant = get(var, s) == 0.0 and abs(get(mean, s)) >= SURE
             if not in_range(get(var, s)) and not constant:
@@ -106,7 +107,7 @@ def line_products(products, view, line, dy, x, mean, error, rstd):
 
     dy and x point to the first elements of all, and are what they were.
     """
-    if holds_float64(x) and leaves_range(products, rstd):
+    if not spare_digits(x) and leaves_range(products, rstd):
         _, outer, group, width, run = view
         slots = group * width
         base = (line // slots * outer * slots + line % slots) * run
@@ -118,7 +119,7 @@ def line_products(products, view, line, dy, x, mean, error, rstd):
 @inlined
 def row_products(products, dy, x, n, weight, mean, error, rstd):
     """Return the sum of w * dy * x_hat over a row, given that of w * dy * (x - mean - error)."""
-    if holds_float64(x) and leaves_range(products, rstd):
+    if not spare_digits(x) and leaves_range(products, rstd):
         given = dy, x, weight, not is_null(weight), 1, n, n, mean, error, rstd
         return apart(products_to_scale, given)
     return products * rstd

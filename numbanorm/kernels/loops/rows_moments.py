@@ -7,7 +7,7 @@ from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.across_coefficients import fill_vector
 from numbanorm.kernels.loops.across_moments import settle_vector
 from numbanorm.kernels.loops.along_moments import tile_moments
-from numbanorm.kernels.loops.deviations import holds_float64, mean_square
+from numbanorm.kernels.loops.deviations import mean_square
 from numbanorm.kernels.loops.far import settle_far
 from numbanorm.kernels.loops.statistics import (
     coefficients,
@@ -17,6 +17,7 @@ from numbanorm.kernels.loops.statistics import (
 )
 from numbanorm.kernels.simd.memory import lanes, load, load_first, no_sum
 from numbanorm.kernels.simd.pointers import at, get, put
+from numbanorm.kernels.simd.storage import spare_digits
 from numbanorm.kernels.simd.vec import fma, total, widen
 
 
@@ -72,7 +73,7 @@ def finish_rows(view, x, row, rows, centred, mean, var):
     """
     for k in range(row, row + rows):
         square = get(var, k) / float(view[3] * view[4])
-        if holds_float64(x):
+        if not spare_digits(x):
             put(var, k, square)
             settle_far(view, x, k, 1, mean, var)
             square = get(var, k)

@@ -6,7 +6,7 @@ All of it is float64; only `coefficients` rounds to x's type, at the very end.
 import math
 
 from numbanorm.kernels.compile.options import inlined
-from numbanorm.kernels.loops.deviations import far_reciprocal, holds_float64, is_deviation
+from numbanorm.kernels.loops.deviations import far_reciprocal, is_deviation
 from numbanorm.kernels.simd.pointers import get, is_null, magnitude, put, rounded
 from numbanorm.kernels.simd.storage import largest, spare_digits, unit
 
@@ -61,7 +61,7 @@ def reciprocal_deviation(var, eps, like):
 
     For float64 data it may be below 0: see `far_reciprocal`.
     """
-    if holds_float64(like) and is_deviation(var):
+    if not spare_digits(like) and is_deviation(var):
         return far_reciprocal(var, eps)
     squared = var + eps
     return 0.0 if squared == 0.0 else 1.0 / math.sqrt(squared)
@@ -84,7 +84,7 @@ def exact_scale(mean, rstd, slope, like):
     ordinary = slope == 0.0 or 2.0**-90 <= abs(slope) <= 2.0**120
     if ordinary and 2.0**-60 <= abs(rstd) <= 2.0**120 and abs(mean) <= 2.0**125:
         return 1.0
-    least, most = (2.0**-1022, 2.0**1022) if holds_float64(like) else (2.0**-126, 2.0**126)
+    least, most = (2.0**-126, 2.0**126) if spare_digits(like) else (2.0**-1022, 2.0**1022)
     scale = min(max(magnitude(rstd), least), most)
     if abs(mean) * scale > 2.0**100:
         scale = 2.0**100 / magnitude(mean)
@@ -111,7 +111,7 @@ def coefficients(mean, rstd, weight, bias, like):
     rstd is a `reciprocal_deviation`.
     """
     slope = rstd * weight
-    far = holds_float64(like) and rstd < 0.0
+    far = not spare_digits(like) and rstd < 0.0
     if far:
         scale = 2.0**-1000 if rstd < -1.0 else 2.0**1000
     else:

@@ -3,9 +3,10 @@
 import math
 
 from numbanorm.kernels.compile.options import inlined
-from numbanorm.kernels.loops.deviations import holds_float64, mean_square, variance
+from numbanorm.kernels.loops.deviations import mean_square, variance
 from numbanorm.kernels.loops.statistics import reciprocal_deviation
 from numbanorm.kernels.simd.pointers import get, is_null, magnitude, optional, pointer, put
+from numbanorm.kernels.simd.storage import spare_digits
 from numbanorm.kernels.threads.drivers import exact, serial
 
 
@@ -61,7 +62,7 @@ def fill_divisors(std, weight, var, n):
         divisor = get(std, i)
         size, sign = abs(divisor), math.copysign(1.0, divisor)
         scale = 1.0
-        if holds_float64(weight) and not 1e-150 < size < 1e150 and 0.0 < size < math.inf:
+        if not spare_digits(weight) and not 1e-150 < size < 1e150 and 0.0 < size < math.inf:
             scale = max(magnitude(size), 2.0**-1022)
         put(weight, i, sign / scale)
         put(var, i, size / scale * (size / scale))
