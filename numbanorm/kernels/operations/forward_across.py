@@ -1,24 +1,30 @@
-"""Forward operations across memory.
-
-Like `forward_along`, for statistics that are columns of x's rows. Each worker has a share of
-`work` (float64) and `coefs` (x's type), `room` elements to an array. A slab is a range of columns
-worked on together: all of them, or so few that all their rows stay in cache.
-"""
+"""Forward operations across memory, for statistics that are columns of x's rows; see `given`."""
 
 from numbanorm._status import MEMORY, OK
 from numbanorm.kernels.compile.options import inlined, leaf
-from numbanorm.kernels.loops.across_affine import affine_columns
-from numbanorm.kernels.loops.across_both import normalize_reading
-from numbanorm.kernels.loops.across_coefficients import fill_coefficients
-from numbanorm.kernels.loops.across_moments import merge_all, tile_moments
+from numbanorm.kernels.loops.across import merge_all, normalize_reading, tile_moments
+from numbanorm.kernels.loops.coefficients import arrays, fill_columns
+from numbanorm.kernels.loops.columns import Target, lines_agree, write_rows
 from numbanorm.kernels.loops.far import settle_far
-from numbanorm.kernels.operations.forward_along import forward_given
+from numbanorm.kernels.loops.pieces import normalize as normalize_vector
+from numbanorm.kernels.operations.given import forward_given
+from numbanorm.kernels.operations.slabs import (
+    Room,
+    bounds,
+    coefficients_of,
+    coefficients_size,
+    cut_of,
+    line_lead,
+    slab_room,
+    sums_of,
+    sums_size,
+    tile_at,
+)
 from numbanorm.kernels.simd.memory import fence, lanes
 from numbanorm.kernels.simd.pointers import (
     allocate,
-    as_like,
+    as_computed,
     at,
-    elements_to_line,
     get,
     is_null,
     pointer,
@@ -27,47 +33,7 @@ from numbanorm.kernels.simd.pointers import (
 )
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
-from numbanorm.kernels.tiles import (
-    across_room,
-    across_slab,
-    across_tiles,
-    ceil_div,
-    claim,
-    folds,
-    padded,
-    slab_bounds,
-    slab_count,
-    streams,
-)
-
-# Arrays of `room` elements that a worker needs.
-SUMS, COEFFICIENTS = 3, 5
-
-
-@inlined
-def slab_room(view, x, workers):
-    """Return (columns of a slab, elements that hold one value for each, tiles of rows)."""
-    _, outer, group, width, run = view
-    columns = group * width * run
-    fold = folds(columns, lanes(x))
-    slab = across_slab(view, lanes(x), workers)
-    _, tiles = across_tiles(outer, columns, fold)
-    return slab, across_room(slab, lanes(x), fold), tiles
-
-
-@inlined
-def coefficient_room(x, arrays, room, workers):
-    """Return how many float64s hold `arrays` arrays of coefficients, of x's type, per worker."""
-    return ceil_div((workers * arrays + 1) * room * 8, lanes(x))
-
-
-@inlined
-def line_lead(y, view):
-    """Return the columns before y's first cache line, where each row has as many of them."""
-    _, _, group, width, run = view
-    whole = group * width * run % lanes(y) == 0
-    return elements_to_line(y) if whole and width * run == 1 else 0
-
+from numbanorm.kernels.tiles import across_tiles, claim, folds, streams
 
 # --- moments ------------------------------------------------------------------------------------
 
@@ -75,24 +41,18 @@ def line_lead(y, view):
 @leaf
 def moments_worker(queue, view, args):
     """Write the mean and m2 of every tile of every statistic, tile by tile."""
-    x, partial, slab, work, room = args
-    work = at(work, queue[1] * SUMS * room)
-    batch, outer, group, width, run = view
-    per, columns = width * run, group * width * run
-    fold = folds(columns, lanes(x))
-    rows, tiles = across_tiles(outer, columns, fold)
-    slabs = slab_count(columns, slab, 0)
-    units = batch * tiles * slabs
+    x, partial, room = args
+    work = sums_of(room, queue[1])
+    batch, _, group, width, run = view
+    per, cut = width * run, cut_of(view, x, room.slab, 0)
+    units = batch * cut.tiles * cut.slabs
     unit, _ = claim(queue, units, 1, False)
     while unit < units:
-        tile = unit // slabs
-        start, stop = slab_bounds(columns, slab, 0, unit % slabs)
-        row = tile % tiles * rows
-        base = at(x, (tile // tiles * outer + row) * columns + start)
-        here = min(rows, outer - row)
-        centre = at(partial, 2 * tile * group + start // per)
-        m2 = at(centre, group)
-        tile_moments(base, here, columns, stop - start, per, fold, work, room, 0.0, centre, m2)
+        entry = unit // cut.slabs
+        start, stop = bounds(cut, room.slab, unit % cut.slabs)
+        _, tile = tile_at(x, view, cut, entry // cut.tiles, entry % cut.tiles, start, stop)
+        centre = at(partial, 2 * entry * group + start // per)
+        tile_moments(tile, per, work, 0.0, centre, at(centre, group))
         unit, _ = claim(queue, units, 1, False)
 
 
@@ -119,12 +79,13 @@ def moments(view, args, workers):
     """Write the mean and biased variance of each statistic; `args` is (x, mean, var)."""
     x, mean, var = args
     x, mean, var = pointer(x), pointer(mean), pointer(var)
-    slab, room, tiles = slab_room(view, x, workers)
-    work = allocate(workers * SUMS * room + 2 * view[0] * tiles * view[2])
+    slab, each = slab_room(view, x, workers)
+    cut, size = cut_of(view, x, slab, 0), sums_size(workers, each)
+    work = allocate(size + 2 * view[0] * cut.tiles * view[2])
     if is_null(work):
         return MEMORY
-    partial = at(work, workers * SUMS * room)
-    launch(moments_worker, workers, view, (x, partial, slab, work, room))
+    partial = at(work, size)
+    launch(moments_worker, workers, view, (x, partial, Room(slab, each, work, work)))
     merge_moments(view, x, partial, mean, var)
     release(work)
     return OK
@@ -133,59 +94,31 @@ def moments(view, args, workers):
 # --- affine -------------------------------------------------------------------------------------
 
 
-@leaf
-def affine_rows(y, x, rows, columns, n, fold, whole, coefs, room, streamed):
-    """Normalise `rows` rows of n of `columns` elements; y and x point to the first.
-
-    `whole` is the number of elements before y's first cache line if the rows follow one another in
-    memory and all start equally far from one, else -1. Rows are then taken to start on the line.
-    """
-    if n == columns and whole >= 0:
-        first, total, step = min(whole, rows * columns), rows * columns, columns * fold
-        affine_columns(y, x, first, first, coefs, room, streamed)
-        for e in range(first, total, step):
-            count = min(step, total - e)
-            affine_columns(at(y, e), at(x, e), count, count, at(coefs, whole), room, streamed)
-    else:
-        for r in range(rows):
-            e = r * columns
-            affine_columns(at(y, e), at(x, e), n, columns, coefs, room, streamed)
-
-
 @inlined
-def lines_agree(y, n, columns, fold):
-    """Return `affine_rows`' argument `whole`."""
-    return elements_to_line(y) if n == columns and columns * fold % lanes(y) == 0 else -1
+def normalize_tile(y, x, view, cut, b, tile, start, stop, coefs, streamed):
+    """Normalise columns [start, stop) of a tile."""
+    e, (there, rows, columns, n, fold) = tile_at(x, view, cut, b, tile, start, stop)
+    target = Target(at(y, e), there, coefs, None, streamed)
+    write_rows(normalize_vector, target, rows, columns, n, fold, lines_agree(at(y, e), n, columns, fold))
 
 
 @leaf
 def affine_worker(queue, view, args):
     """Normalise rows by given statistics; `backwards` starts at the end, where x is cached."""
-    y, x, weight, bias, mean, var, eps, backwards, slab, coefs, room, streamed = args
-    coefs = at(coefs, queue[1] * COEFFICIENTS * room + lanes(x))
-    batch, outer, group, width, run = view
-    columns = group * width * run
-    fold = folds(columns, lanes(x))
-    rows, tiles = across_tiles(outer, columns, fold)
-    lead = line_lead(y, view)
-    slabs = slab_count(columns, slab, lead)
-    units = batch * tiles * slabs
+    y, x, norm, backwards, room, streamed = args
+    coefs = arrays(coefficients_of(room, queue[1]), room.each)
+    cut = cut_of(view, x, room.slab, line_lead(y, view))
+    units = view[0] * cut.tiles * cut.slabs
     filled = -1
     unit, _ = claim(queue, units, 1, backwards)
     while unit < units:
         # The tiles of one slab follow one another, so that its coefficients serve many of them.
-        b, tile = unit // (tiles * slabs), unit % tiles
-        start, stop = slab_bounds(columns, slab, lead, unit // tiles % slabs)
-        if unit // tiles != filled:
-            n = stop - start
-            fill_coefficients(coefs, room, view, b, start, n, fold, mean, var, eps, weight, bias)
-            filled = unit // tiles
-        e = (b * outer + tile * rows) * columns + start
-        whole = lines_agree(at(y, e), stop - start, columns, fold)
-        here = min(rows, outer - tile * rows)
-        affine_rows(
-            at(y, e), at(x, e), here, columns, stop - start, fold, whole, coefs, room, streamed
-        )
+        b, tile = unit // (cut.tiles * cut.slabs), unit % cut.tiles
+        start, stop = bounds(cut, room.slab, unit // cut.tiles % cut.slabs)
+        if unit // cut.tiles != filled:
+            fill_columns(coefs, norm, view, b, start, stop - start, cut.fold)
+            filled = unit // cut.tiles
+        normalize_tile(y, x, view, cut, b, tile, start, stop, coefs, streamed)
         unit, _ = claim(queue, units, 1, backwards)
     if streamed:
         fence()
@@ -195,12 +128,12 @@ def affine_worker(queue, view, args):
 def affine(view, args, workers):
     """Normalise by given statistics; see `forward_given`."""
     x = pointer(args[1])
-    slab, room, _ = slab_room(view, x, workers)
-    coefs = allocate(coefficient_room(x, COEFFICIENTS, room, workers))
+    slab, each = slab_room(view, x, workers)
+    coefs = allocate(coefficients_size(workers, each, x))
     if is_null(coefs):
         return MEMORY
-    here = slab, as_like(coefs, x), room, streams(view, x)
-    launch(affine_worker, workers, view, (*forward_given(args), *here))
+    room = Room(slab, each, coefs, as_computed(coefs, x))
+    launch(affine_worker, workers, view, (*forward_given(args), room, streams(view, x)))
     release(coefs)
     return OK
 
@@ -210,93 +143,66 @@ def affine(view, args, workers):
 
 @leaf
 def normalize_worker(queue, view, args):
-    """Take slabs one by one: read all their rows, then normalise them, last tile first."""
-    y, x, weight, bias, mean, var, eps, _, slab, work, coefs, room, streamed = args
-    work = at(work, queue[1] * SUMS * room)
-    coefs = at(coefs, queue[1] * COEFFICIENTS * room + lanes(x))
+    """Take slabs one by one: normalise one while reading the next, or one after the other."""
+    y, x, norm, _, room, streamed = args
+    work, coefs = sums_of(room, queue[1]), arrays(coefficients_of(room, queue[1]), room.each)
     batch, outer, group, width, run = view
-    per, columns = width * run, group * width * run
-    fold = folds(columns, lanes(x))
-    rows, tiles = across_tiles(outer, columns, fold)
-    lead = line_lead(y, view)
-    slabs = slab_count(columns, slab, lead)
-    unit, _ = claim(queue, batch * slabs, 1, False)
+    per, cut = width * run, cut_of(view, x, room.slab, line_lead(y, view))
+    units = batch * cut.slabs
+    unit, _ = claim(queue, units, 1, False)
     ready = False
-    while unit < batch * slabs:
-        after, _ = claim(queue, batch * slabs, 1, False)
-        b = unit // slabs
-        start, stop = slab_bounds(columns, slab, lead, unit % slabs)
+    while unit < units:
+        after, _ = claim(queue, units, 1, False)
+        b = unit // cut.slabs
+        start, stop = bounds(cut, room.slab, unit % cut.slabs)
         n, s = stop - start, b * group + start // per
-        base = b * outer * columns + start
         if not ready:
-            for t in range(tiles):
-                here = min(rows, outer - t * rows)
-                tile_moments(
-                    at(x, base + t * rows * columns),
-                    here,
-                    columns,
-                    n,
-                    per,
-                    fold,
-                    work,
-                    room,
-                    float(t * rows * per),
-                    at(mean, s),
-                    at(var, s),
-                )
-        for g in range(n // per):
-            put(var, s + g, get(var, s + g) / float(outer * per))
-        settle_far(view, x, s, n // per, mean, var)
-        fill_coefficients(coefs, room, view, b, start, n, fold, mean, var, eps, weight, bias)
-        then, end = slab_bounds(columns, slab, lead, after % slabs)
-        # The rows of a slab must all be equally far from a cache line.
-        even = columns * fold % lanes(y) == 0 and outer * n <= 10240 * lanes(y)
-        ready = after < batch * slabs and end - then == n and even
+            read_slab(x, view, cut, b, start, stop, work, norm)
+        for g in range(s, s + n // per):
+            put(norm.var, g, get(norm.var, g) / float(outer * per))
+        settle_far(view, x, s, n // per, norm.mean, norm.var)
+        fill_columns(coefs, norm, view, b, start, n, cut.fold)
+        then, end = bounds(cut, room.slab, after % cut.slabs)
+        # The rows of a slab must all be equally far from a vector's alignment.
+        even = cut.columns * cut.fold % lanes(y) == 0 and outer * n <= 10240 * lanes(y)
+        ready = after < units and end - then == n and even
         if ready:
-            z = at(x, after // slabs * outer * columns + then)
-            s = after // slabs * group + then // per
-            here, there, m, v = at(y, base), at(x, base), at(mean, s), at(var, s)
-            normalize_reading(
-                here,
-                there,
-                z,
-                outer,
-                columns,
-                n,
-                per,
-                fold,
-                rows,
-                work,
-                coefs,
-                room,
-                m,
-                v,
-                streamed,
-            )
+            e, (there, _, _, _, _) = tile_at(x, view, cut, b, 0, start, stop)
+            _, tile = tile_at(x, view, cut, after // cut.slabs, 0, then, end)
+            target = Target(at(y, e), there, coefs, None, streamed)
+            s = after // cut.slabs * group + then // per
+            normalize_reading(target, tile, outer, per, work, at(norm.mean, s), at(norm.var, s))
         else:
-            for i in range(tiles):
-                t = tiles - 1 - i
-                e = base + t * rows * columns
-                whole = lines_agree(at(y, e), n, columns, fold)
-                here = min(rows, outer - t * rows)
-                affine_rows(
-                    at(y, e), at(x, e), here, columns, n, fold, whole, coefs, room, streamed
-                )
+            # What was read last is still in the cache.
+            for t in range(cut.tiles - 1, -1, -1):
+                normalize_tile(y, x, view, cut, b, t, start, stop, coefs, streamed)
         unit = after
     if streamed:
         fence()
+
+
+@leaf
+def read_slab(x, view, cut, b, start, stop, work, norm):
+    """Write the means and sums of squared deviations of a slab's columns."""
+    _, _, group, width, run = view
+    per = width * run
+    s = b * group + start // per
+    for t in range(cut.tiles):
+        _, tile = tile_at(x, view, cut, b, t, start, stop)
+        count = float(t * cut.rows * per)
+        tile_moments(tile, per, work, count, at(norm.mean, s), at(norm.var, s))
 
 
 @operation
 def normalize(view, args, workers):
     """Normalise by x's own statistics, and write those; see `forward_given`."""
     x = pointer(args[1])
-    slab, room, _ = slab_room(view, x, workers)
-    sums = padded(workers * SUMS * room)
-    work = allocate(sums + coefficient_room(x, COEFFICIENTS, room, workers))
+    slab, each = slab_room(view, x, workers)
+    sums = sums_size(workers, each)
+    work = allocate(sums + coefficients_size(workers, each, x))
     if is_null(work):
         return MEMORY
-    here = slab, work, as_like(at(work, sums), x), room, streams(view, x)
-    launch(normalize_worker, workers, view, (*forward_given(args), *here))
+    room = Room(slab, each, work, as_computed(at(work, sums), x))
+    launch(normalize_worker, workers, view, (*forward_given(args), room, streams(view, x)))
     release(work)
     return OK
