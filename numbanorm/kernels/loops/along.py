@@ -7,13 +7,11 @@ summed in tiles, the order of whose sums does not depend on how their runs are v
 from typing import Any, NamedTuple
 
 from numbanorm.kernels.compile.options import inlined, leaf
-from numbanorm.kernels.loops.coefficients import kept_coefficients, slot_coefficients
-from numbanorm.kernels.loops.pieces import (
-    gradient,
-    input_gradient,
-    moment,
-    moment_around,
-    normalize,
+from numbanorm.kernels.loops import pieces
+from numbanorm.kernels.loops.coefficients import (
+    deviation_of,
+    kept_coefficients,
+    slot_coefficients,
 )
 from numbanorm.kernels.loops.runs import (
     AHEAD,
@@ -28,10 +26,15 @@ from numbanorm.kernels.loops.runs import (
     read_and_write,
 )
 from numbanorm.kernels.loops.statistics import merge, merge_at, needs_shift, not_negative
-from numbanorm.kernels.simd.memory import lanes, load_sum, no_sum, no_sums, store
+from numbanorm.kernels.simd.memory import lanes, load_sum, no_sum, store
 from numbanorm.kernels.simd.pointers import at
 from numbanorm.kernels.simd.vec import splat, splat_wide, totals
 from numbanorm.kernels.tiles import along_tiles, ceil_div, piece
+
+# A bundle of so many adjacent statistics may be worked on together; what their coefficients and
+# sums take, in float64s.
+BUNDLE = 16
+TABLE, BUNDLE_ROOM = 5 * BUNDLE, (5 + 4 * 16) * BUNDLE
 
 
 class Runs(NamedTuple):
@@ -81,9 +84,8 @@ def settle(plain, squares, x, stride, rows, n):
     m2 = squares - plain * mean
     if needs_shift(m2, squares, x):
         coefs = (splat_wide(mean, x),)
-        plain, squares = sum_runs(
-            moment_around, no_moments(x), x, rows, stride, n, coefs, 0, FIRST
-        )
+        again = pieces.moment_around
+        plain, squares = sum_runs(again, no_moments(x), x, rows, stride, n, coefs, 0, FIRST)
         m2 = squares - plain * (plain / count)
         mean += plain / count
     return mean, not_negative(m2)
@@ -94,7 +96,9 @@ def tile_moments(x, runs, tile):
     """Return (count, mean, m2) of one tile of a statistic whose first element x points to."""
     first, rows, start, stop = cut(runs, tile)
     base, n = at(x, first * runs.stride + start), stop - start
-    plain, squares = sum_runs(moment, no_moments(x), base, rows, runs.stride, n, (), 0, TURNS)
+    plain, squares = sum_runs(
+        pieces.moment, no_moments(x), base, rows, runs.stride, n, (), 0, TURNS
+    )
     mean, m2 = settle(plain, squares, base, runs.stride, rows, n)
     return float(rows * n), mean, m2
 
@@ -122,14 +126,14 @@ def sums_at(p, like):
 
 
 @leaf
-def normalize_reading(sums, y, x, z, runs, bundle, table, mean, m2, streamed):
+def normalize_reading(room, y, x, z, runs, bundle, mean, m2, streamed):
     """Normalise a bundle of adjacent statistics from x to y while reading the next bundle, z.
 
-    x, y and z point to first elements; `table` has the coefficients of each statistic of x's
-    bundle; the moments of z's are merged into mean and m2, which hold none yet. `sums` is room for
-    the sums of each. They are those of `slice_moments`, to the bit.
+    x, y and z point to first elements; `room` has the coefficients of each statistic of x's bundle
+    (`TABLE` float64s) and then room for sums. The moments of z's are written to mean and m2: those
+    of `slice_moments`, to the bit.
     """
-    step, count = lanes(x), 0.0
+    step, count, table, sums = lanes(x), 0.0, room, at(room, TABLE)
     outer, stride, chunk = runs
     together = streamed and chunk >= 2 * step
     _, _, tiles = along_tiles(outer, chunk)
@@ -164,22 +168,24 @@ def read_normalizing(sums, z, run, behind):
     a, b = sums_at(sums, z)
     found = load_sum(a, z), load_sum(b, z)
     source = Read(z, run.n, (), None)
-    first, second = read_and_write(moment, found, source, TURNS, normalize, run, behind, NEAR)
+    first, second = read_and_write(
+        pieces.moment, found, source, TURNS, pieces.normalize, run, behind, NEAR
+    )
     store(a, first)
     store(b, second)
 
 
 @leaf
-def normalize_lines_reading(y, x, z, view, norm, s, centre, rstd, mean, m2, streamed):
+def normalize_lines_reading(y, x, z, view, norm, s, then, streamed):
     """Normalise a contiguous statistic, `width` lines, from x to y while reading the next one, z.
 
-    Each line has a weight and a bias of its own. The moments of z are written to mean and m2. A
-    line is cut where a tile of z ends.
+    y, x and z point to first elements of the statistics s and `then`. Each line has a weight and a
+    bias of its own. The moments of z are written. A line is cut where a tile of z ends.
     """
     _, _, group, width, run = view
     step, chunk, slot = lanes(x), width * run, s % group * width
     _, parts, tiles = along_tiles(1, chunk)
-    joined, count = False, 0.0
+    joined, count, (centre, rstd) = False, 0.0, deviation_of(norm, s, x)
     after = slot_coefficients(norm, centre, rstd, slot, x)
     for tile in range(tiles):
         start, stop = piece(chunk, parts, tile)
@@ -187,8 +193,7 @@ def normalize_lines_reading(y, x, z, view, norm, s, centre, rstd, mean, m2, stre
         first, second = no_moments(x), no_moments(x)
         done, i = start, start
         while i < stop:
-            coefs = after
-            end = min((i // run + 1) * run, stop)
+            coefs, end = after, min((i // run + 1) * run, stop)
             if end % run == 0 and end < chunk:
                 after = slot_coefficients(norm, centre, rstd, slot + end // run, x)
             following = min((end // run + 1) * run, stop if end < stop else next_stop) - end
@@ -197,19 +202,18 @@ def normalize_lines_reading(y, x, z, view, norm, s, centre, rstd, mean, m2, stre
             # Reading goes on in whole pairs of vectors from the tile's start, as `read` does.
             target = start + ceil_div(end - start, 2 * step) * (2 * step)
             more = min(target, stop) - done
-            line = Write(
-                at(y, i), at(x, i), end - i, splat(coefs), None, splat(after), joined, joins, streamed
-            )
+            coefs, here, there, n = splat(coefs), at(y, i), at(x, i), end - i
+            line = Write(here, there, n, coefs, None, splat(after), joined, joins, streamed)
             source = Read(at(z, done), more, (), None)
             first, second = read_and_write(
-                moment, (first, second), source, TURNS, normalize, line, more, NEAR
+                pieces.moment, (first, second), source, TURNS, pieces.normalize, line, more, NEAR
             )
             done, i, joined = done + more, end, joins
         plain, squares = totals(first, second)
-        n = stop - start
-        found, deviations = settle(plain, squares, at(z, start), 0, 1, n)
-        merge_at(count, mean, m2, 0, float(n), found, deviations)
-        count += float(n)
+        size = stop - start
+        found, deviations = settle(plain, squares, at(z, start), 0, 1, size)
+        merge_at(count, norm.mean, norm.var, then, float(size), found, deviations)
+        count += float(size)
 
 
 # --- gradients ------------------------------------------------------------------------------------
@@ -226,9 +230,8 @@ def tile_gradient(dy, x, runs, tile, mean):
     """Return the three sums (`pieces.gradient`) of a tile of a line that dy and x point to."""
     first, rows, start, stop = cut(runs, tile)
     base, coefs = at((dy, x), first * runs.stride + start), (splat_wide(mean, x),)
-    return sum_runs(
-        gradient, no_gradients(x), base, rows, runs.stride, stop - start, coefs, AHEAD, PAIRS
-    )
+    none, n, add = no_gradients(x), stop - start, pieces.gradient
+    return sum_runs(add, none, base, rows, runs.stride, n, coefs, AHEAD, PAIRS)
 
 
 @leaf
@@ -264,7 +267,7 @@ def gradient_reading(dx, source, following, mean, runs, coefs, training, streame
             run = alone(at(dx, i), at(source, i), n, vectors, training, streamed)
             more = Read(at(following, i), n, means, None)
             one, two = read_and_write(
-                gradient, (one, two), more, PAIRS, input_gradient, run, behind, NEAR
+                pieces.gradient, (one, two), more, PAIRS, pieces.input_gradient, run, behind, NEAR
             )
         t0, t1, tx = totals(one, two)
         s0, s1, sx = s0 + t0, s1 + t1, sx + tx

@@ -26,7 +26,7 @@ from numbanorm.kernels.tiles import spread_of
 
 
 class Tile(NamedTuple):
-    """Some rows, each n of `stride` elements, from x on; `fold` of them may be laid side by side."""
+    """Some rows, each n of `stride` elements, from x on; `fold` of them are laid side by side."""
 
     x: Any
     rows: Any

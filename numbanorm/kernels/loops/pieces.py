@@ -1,10 +1,10 @@
 """What is done to one vector: a definition each, for every way through memory (`runs`, `columns`).
 
-A sum is ``add(sums, v, coefs, given, i, part)``, which returns the sums with a vector added; a result
-is ``apply(v, coefs, given, i, part)``. `v` is the vector that was read, or one of dy and one of x.
-`coefs` are vectors too: of a statistic, the same in all lanes, or of as many columns as there are
-lanes. `given` is whatever else a piece needs, pointers to the weights of elements for one; `i` is
-v's index there. `part` says which lanes count, (start, stop), or None for all.
+Sums come from ``add(sums, v, coefs, given, i, part)``, which returns them with a vector added, and
+results from ``apply(v, coefs, given, i, part)``. `v` is the vector that was read, or one of dy and
+one of x. `coefs` are vectors too: of a statistic, the same in all lanes, or of as many columns as
+there are lanes. `given` is whatever else a piece needs, pointers to the weights of elements for
+one; `i` is v's index there. `part` says which lanes count, (start, stop), or None for all.
 """
 
 from numbanorm.kernels.compile.options import inlined
@@ -78,7 +78,7 @@ def normalize(x, coefs, given, i, part):
 
 @inlined
 def normalize_elements(x, coefs, given, i, part):
-    """Normalise elements that have a weight and a bias each, `given`, either of which may be null."""
+    """Normalise elements that have a weight and a bias each, `given`; either may be null."""
     scale, offset, rest, slope, _ = coefs
     weight, bias = given
     w, b = load_or(weight, i, part, one(x)), load_or(bias, i, part, zero(x))

@@ -6,20 +6,13 @@ of the next block, is read: memory then reads and writes at the same time.
 """
 
 from numbanorm.kernels.compile.options import inlined, leaf
+from numbanorm.kernels.loops import pieces
 from numbanorm.kernels.loops.across import settle_vector
 from numbanorm.kernels.loops.along import Runs, cut, no_gradients, no_moments, tile_moments
 from numbanorm.kernels.loops.coefficients import deviation_of, slot_coefficients
 from numbanorm.kernels.loops.deviations import mean_square
 from numbanorm.kernels.loops.far import row_products, settle_far
-from numbanorm.kernels.loops.pieces import (
-    gradient,
-    input_gradient_elements,
-    moment,
-    normalize,
-    normalize_elements,
-)
 from numbanorm.kernels.loops.runs import (
-    AHEAD,
     PAIRS,
     TURNS,
     Read,
@@ -49,7 +42,9 @@ def read_rows(x, rows, n, s1, s2):
     """Write the sums of each row of n elements, and of their squares."""
     for k in range(rows):
         none = no_moments(x)
-        first, second = read(moment, (none, none), Read(at(x, k * n), n, (), None), 0, 0, TURNS)
+        first, second = read(
+            pieces.moment, (none, none), Read(at(x, k * n), n, (), None), 0, 0, TURNS
+        )
         plain, squares = totals(first, second)
         put(s1, k, plain)
         put(s2, k, squares)
@@ -116,7 +111,7 @@ def row_coefficients(coefs, k, like):
 def write_row(apply, row, z, more):
     """Write a row; return the sums of `more` elements of z, and of their squares."""
     none, source = no_moments(z), Read(z, more, (), None)
-    first, second = read_and_write(moment, (none, none), source, TURNS, apply, row, more, 0)
+    first, second = read_and_write(pieces.moment, (none, none), source, TURNS, apply, row, more, 0)
     return totals(first, second)
 
 
@@ -124,8 +119,8 @@ def write_row(apply, row, z, more):
 def normalize_row(row, z, more, elementwise):
     """Do that, for a row whose elements have a weight and a bias each, or not."""
     if elementwise:
-        return write_row(normalize_elements, row, z, more)
-    return write_row(normalize, row, z, more)
+        return write_row(pieces.normalize_elements, row, z, more)
+    return write_row(pieces.normalize, row, z, more)
 
 
 @leaf
@@ -142,7 +137,7 @@ def normalize_lines(y, x, view, row, norm, streamed):
             after = slot_coefficients(norm, centre, rstd, slot + k + 1, x)
         here, there = at(y, k * run), at(x, k * run)
         line = Write(here, there, run, coefs, None, splat(after), joined, joins, streamed)
-        write(normalize, line, ahead)
+        write(pieces.normalize, line, ahead)
         joined = joins
 
 
@@ -159,7 +154,7 @@ def tile_gradient(dy, x, n, weight, mean, tile):
     _, _, start, stop = cut(Runs(1, n, n), tile)
     none, here, coefs = no_gradients(x), at((dy, x), start), (splat_wide(mean, x),)
     run = Read(here, stop - start, coefs, at_if(weight, start))
-    first, second = read(gradient, (none, none), run, 0, 0, PAIRS)
+    first, second = read(pieces.gradient, (none, none), run, 0, 0, PAIRS)
     return totals(first, second)
 
 
@@ -206,30 +201,28 @@ def table_vectors(table, like):
 
 
 @inlined
-def write_gradient(row, following, mean, more, weight):
+def write_gradient(row, following, weight):
     """Do what `gradient_row` does, for weights or None."""
-    dy, x = following
-    none, coefs = no_gradients(x), (splat_wide(mean, x),)
-    source = Read(following, more, coefs, weight)
-    first, second = read_and_write(
-        gradient, (none, none), source, PAIRS, input_gradient_elements, row, more, 0
-    )
+    z, more, mean, _ = following
+    none, source = no_gradients(row.y), Read(z, more, (splat_wide(mean, row.y),), weight)
+    add, apply = pieces.gradient, pieces.input_gradient_elements
+    first, second = read_and_write(add, (none, none), source, PAIRS, apply, row, more, 0)
     return totals(first, second)
 
 
 @leaf
-def gradient_row(dx, here, n, table, parameters, streamed, following, zweight, zmean, more):
+def gradient_row(dx, here, n, table, parameters, following, streamed):
     """Write n contiguous elements of dx, and add to the sums of their parameters' gradients.
 
-    `parameters` are the weights, which may be null, and the sums, which have memory for a vector on
-    both sides. Meanwhile `more` elements of dy and x of the row that follows are read: returns
-    their three sums.
+    `here` points to dy and x. `parameters` are the weights, which may be null, and the sums, which
+    have memory for a vector on both sides. Meanwhile another row is read: returns the three sums of
+    what is `following`, (dy and x, how many elements, mean, weight).
     """
     weight, dweight, dbias = parameters
-    coefs = table_vectors(table, dx)
+    coefs, zweight = table_vectors(table, dx), following[3]
     # Testing for a weight in the loop would keep loads and conversions apart: 1.2 times as slow.
     if is_null(weight):
         row = alone(dx, here, n, coefs, (None, dweight, dbias), streamed)
-        return write_gradient(row, following, zmean, more, None)
+        return write_gradient(row, following, None)
     row = alone(dx, here, n, coefs, (weight, dweight, dbias), streamed)
-    return write_gradient(row, following, zmean, more, zweight)
+    return write_gradient(row, following, zweight)

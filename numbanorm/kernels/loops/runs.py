@@ -1,6 +1,6 @@
 """How a run, contiguous elements, is walked: read, written, or written while another one is read.
 
-What is done to its vectors are `pieces`. Where two runs share a cache line of y, it is written once,
+What is done to its vectors are `pieces`. Where two runs share a vector of y, it is written once,
 whole, if they are written one after the other; otherwise each part of it is written under a mask.
 """
 
@@ -28,8 +28,8 @@ AHEAD = 32
 # How many vectors ahead what is written, and comes from a cache, is asked for.
 NEAR = 12
 
-# In which of its two sets of sums a run's vectors go: all in the first; in turn, but what is left of
-# the pairs in the first; in turn to the last. It is part of the order of sums, so of the bits.
+# Into which of two sets of sums a run's vectors go: all into the first; in turn, but what is left
+# of the pairs into the first; in turn to the last. It is part of the order of sums, so of the bits.
 FIRST, PAIRS, TURNS = 0, 1, 2
 
 
@@ -46,8 +46,8 @@ class Write(NamedTuple):
     """A run to be written: to where, from where, how long, and for `apply`.
 
     `after` are the coefficients of the run that follows in memory and shares a vector with this
-    one, if this one `joins` it; `joined` says that the one before so joined this. `streamed` says to
-    write past the caches.
+    one, if this one `joins` it; `joined` says that the one before so joined this; `streamed`, that
+    it is written past the caches.
     """
 
     y: Any

@@ -2,23 +2,12 @@
 
 from numbanorm._status import MEMORY, OK
 from numbanorm.kernels.compile.options import inlined, leaf
+from numbanorm.kernels.loops import pieces
 from numbanorm.kernels.loops.across import line_totals, tile_gradient
 from numbanorm.kernels.loops.coefficients import arrays, fill, repeat
-from numbanorm.kernels.loops.columns import Target, lines_agree, write_rows
-from numbanorm.kernels.loops.pieces import input_gradient
+from numbanorm.kernels.loops.columns import Target
+from numbanorm.kernels.operations import slabs
 from numbanorm.kernels.operations.given import backward_given
-from numbanorm.kernels.operations.slabs import (
-    Room,
-    bounds,
-    coefficients_of,
-    coefficients_size,
-    cut_of,
-    line_lead,
-    slab_room,
-    sums_of,
-    sums_size,
-    tile_at,
-)
 from numbanorm.kernels.operations.totals import (
     finish,
     finish_all,
@@ -41,20 +30,22 @@ def gradient_arrays(coefs, room):
 
 
 @leaf
-def fill_means(work, view, b, start, n, fold, mean):
-    """Write the means of n columns of batch entry b from `start` on, `fold` times."""
-    _, _, group, width, run = view
-    means = work[3]
+def fill_means(means, view, place, fold, mean):
+    """Write the means of a slab's columns, `fold` times."""
+    b, _, start, stop = place
+    n, per = stop - start, view[3] * view[4]
     for j in range(n):
-        put(means, j, get(mean, b * group + (start + j) // (width * run)))
+        put(means, j, get(mean, b * view[2] + (start + j) // per))
     repeat(means, n, n * fold)
 
 
 @leaf
-def fill_gradient(coefs, view, b, start, n, fold, forward, table):
-    """Write the coefficients of those columns, and a vector more."""
+def fill_gradient(coefs, view, place, fold, forward, table):
+    """Write the coefficients of a slab's columns, `fold` times and a vector more."""
     _, _, group, width, run = view
-    for slot in range(start // run, (start + n) // run):
+    b, _, start, stop = place
+    n = stop - start
+    for slot in range(start // run, stop // run):
         line = b * group * width + slot
         values = input_coefficients(view, forward, table, line, coefs[0])
         fill(at(coefs, slot * run - start), run, values)
@@ -63,59 +54,54 @@ def fill_gradient(coefs, view, b, start, n, fold, forward, table):
 
 
 @leaf
-def add_tile(tile, work, view, start, sums, lines):
-    """Add the three sums of each line of a tile's columns, which begin at `start`, to `sums`.
+def add_tile(tile, work, view, place, sums, lines):
+    """Add the three sums of each line of a tile to `sums`.
 
     These are those of the first line of all columns; `lines` is how far the three kinds are apart.
     """
-    _, _, _, n, fold = tile
-    run = view[4]
+    run, start = view[4], place.start
     tile_gradient(tile, work)
-    for slot in range(start // run, (start + n) // run):
-        t0, t1, tx = line_totals(work, n, fold, slot * run - start, run, tile.x[1])
+    for slot in range(start // run, place.stop // run):
+        t0, t1, tx = line_totals(work, tile.n, tile.fold, slot * run - start, run, tile.x[1])
         found = get(sums, slot) + t0, get(sums, lines + slot) + t1, get(sums, 2 * lines + slot) + tx
         put_totals(sums, lines, slot, found)
 
 
 @inlined
-def clear_lines(sums, lines, first, stop):
-    """Set the three sums of lines to zero."""
-    for slot in range(first, stop):
+def clear_lines(sums, lines, view, place):
+    """Set the three sums of a slab's lines to zero."""
+    for slot in range(place.start // view[4], place.stop // view[4]):
         put_totals(sums, lines, slot, (0.0, 0.0, 0.0))
-
-
-@inlined
-def write_tile(dx, source, view, cut, b, tile, start, stop, coefs, training, streamed):
-    """Write dx for columns [start, stop) of a tile."""
-    e, (there, rows, columns, n, fold) = tile_at(source, view, cut, b, tile, start, stop)
-    target = Target(at(dx, e), there, coefs, training, streamed)
-    whole = lines_agree(at(dx, e), n, columns, fold)
-    write_rows(input_gradient, target, rows, columns, n, fold, whole)
 
 
 # --- sums ---------------------------------------------------------------------------------------
 
 
+@inlined
+def enter_summing(view, cut, place, args):
+    """Write the means of a slab's columns."""
+    _, mean, _, work = args
+    fill_means(work[3], view, place, cut.fold, mean)
+
+
+@inlined
+def visit_summing(view, cut, place, args):
+    """Write the three sums of each line of a place."""
+    source, _, partial, work = args
+    slots = view[2] * view[3]
+    sums = at(partial, 3 * (place.b * cut.tiles + place.tile) * slots)
+    clear_lines(sums, slots, view, place)
+    _, tile = slabs.tile_at(source, view, cut, place)
+    add_tile(tile, work, view, place, sums, slots)
+
+
 @leaf
 def sums_worker(queue, view, args):
-    """Write the three sums of every tile of every line, tile by tile."""
+    """Write the three sums of every tile of every line."""
     dy, forward, partial, room = args
-    work, source = sums_of(room, queue[1]), (dy, forward.x)
-    cut, slots = cut_of(view, forward.x, room.slab, 0), view[2] * view[3]
-    units = view[0] * cut.tiles * cut.slabs
-    filled = -1
-    unit, _ = claim(queue, units, 1, False)
-    while unit < units:
-        b, tile = unit // (cut.tiles * cut.slabs), unit % cut.tiles
-        start, stop = bounds(cut, room.slab, unit // cut.tiles % cut.slabs)
-        if unit // cut.tiles != filled:
-            fill_means(work, view, b, start, stop - start, cut.fold, forward.mean)
-            filled = unit // cut.tiles
-        sums = at(partial, 3 * (b * cut.tiles + tile) * slots)
-        clear_lines(sums, slots, start // view[4], stop // view[4])
-        _, here = tile_at(source, view, cut, b, tile, start, stop)
-        add_tile(here, work, view, start, sums, slots)
-        unit, _ = claim(queue, units, 1, False)
+    cut = slabs.cut_of(view, forward.x, room.slab, 0)
+    here = (dy, forward.x), forward.mean, partial, slabs.sums_of(room, queue[1])
+    slabs.each_tile(queue, view, cut, room.slab, False, enter_summing, visit_summing, here)
 
 
 @leaf
@@ -138,24 +124,33 @@ def merge_sums(view, tiles, partial, totals):
 # --- the input's gradient -------------------------------------------------------------------------
 
 
+@inlined
+def enter_writing(view, cut, place, args):
+    """Write the coefficients of a slab's columns."""
+    target, forward, table = args
+    fill_gradient(target.coefs, view, place, cut.fold, forward, table)
+
+
+@inlined
+def visit_writing(view, cut, place, args):
+    """Write dx of a place."""
+    slabs.write_tile(pieces.input_gradient, args[0], view, cut, place)
+
+
+@inlined
+def target_of(dx, dy, forward, room, worker, streamed):
+    """Return where a worker writes dx, from what and by what."""
+    coefs = gradient_arrays(slabs.coefficients_of(room, worker), room.each)
+    return Target(dx, (dy, forward.x), coefs, forward.training, streamed)
+
+
 @leaf
 def apply_worker(queue, view, args):
     """Write dx, last rows first, by the coefficients of each statistic."""
     dx, dy, forward, table, room, streamed = args
-    coefs = gradient_arrays(coefficients_of(room, queue[1]), room.each)
-    cut, source = cut_of(view, dx, room.slab, line_lead(dx, view)), (dy, forward.x)
-    units = view[0] * cut.tiles * cut.slabs
-    filled = -1
-    unit, _ = claim(queue, units, 1, True)
-    while unit < units:
-        b, tile = unit // (cut.tiles * cut.slabs), unit % cut.tiles
-        start, stop = bounds(cut, room.slab, unit // cut.tiles % cut.slabs)
-        if unit // cut.tiles != filled:
-            fill_gradient(coefs, view, b, start, stop - start, cut.fold, forward, table)
-            filled = unit // cut.tiles
-        training = forward.training
-        write_tile(dx, source, view, cut, b, tile, start, stop, coefs, training, streamed)
-        unit, _ = claim(queue, units, 1, True)
+    cut = slabs.cut_of(view, dx, room.slab, slabs.line_lead(dx, view))
+    here = target_of(dx, dy, forward, room, queue[1], streamed), forward, table
+    slabs.each_tile(queue, view, cut, room.slab, True, enter_writing, visit_writing, here)
     if streamed:
         fence()
 
@@ -167,26 +162,27 @@ def apply_worker(queue, view, args):
 def backward_worker(queue, view, args):
     """Take slabs one by one: sum all their rows, then write their dx, last tile first."""
     dx, dy, forward, totals, table, room, streamed = args
-    work, source = sums_of(room, queue[1]), (dy, forward.x)
-    coefs = gradient_arrays(coefficients_of(room, queue[1]), room.each)
+    work, target = (
+        slabs.sums_of(room, queue[1]),
+        target_of(dx, dy, forward, room, queue[1], streamed),
+    )
     batch, _, group, width, run = view
-    cut, lines = cut_of(view, dx, room.slab, line_lead(dx, view)), batch * group * width
+    cut, slots = slabs.cut_of(view, dx, room.slab, slabs.line_lead(dx, view)), group * width
     unit, _ = claim(queue, batch * cut.slabs, 1, False)
     while unit < batch * cut.slabs:
-        b = unit // cut.slabs
-        start, stop = bounds(cut, room.slab, unit % cut.slabs)
-        n, sums = stop - start, at(totals, b * group * width)
-        fill_means(work, view, b, start, n, cut.fold, forward.mean)
-        clear_lines(sums, lines, start // run, stop // run)
+        place = slabs.place_of(cut, room.slab, unit, 0)
+        sums, g = at(totals, place.b * slots), place.b * group
+        fill_means(work[3], view, place, cut.fold, forward.mean)
+        clear_lines(sums, batch * slots, view, place)
         for t in range(cut.tiles):
-            _, tile = tile_at(source, view, cut, b, t, start, stop)
-            add_tile(tile, work, view, start, sums, lines)
-        for g in range(start // (width * run), stop // (width * run)):
-            finish(view, b * group + g, forward, totals, table, dy)
-        fill_gradient(coefs, view, b, start, n, cut.fold, forward, table)
-        training = forward.training
+            _, tile = slabs.tile_at(target.x, view, cut, slabs.place_of(cut, room.slab, unit, t))
+            add_tile(tile, work, view, place, sums, batch * slots)
+        for s in range(g + place.start // (width * run), g + place.stop // (width * run)):
+            finish(view, s, forward, totals, table, dy)
+        fill_gradient(target.coefs, view, place, cut.fold, forward, table)
         for t in range(cut.tiles - 1, -1, -1):
-            write_tile(dx, source, view, cut, b, t, start, stop, coefs, training, streamed)
+            here = slabs.place_of(cut, room.slab, unit, t)
+            slabs.write_tile(pieces.input_gradient, target, view, cut, here)
         unit, _ = claim(queue, batch * cut.slabs, 1, False)
     if streamed:
         fence()
@@ -198,16 +194,16 @@ def backward(view, args, workers):
     to, dy, forward = backward_given(args)
     batch, _, group, width, _ = view
     lines, streamed = batch * group * width, streams(view, to.dx)
-    slab, each = slab_room(view, to.dx, workers)
-    cut, fits = cut_of(view, to.dx, slab, 0), across_fits(view, lanes(to.dx), workers)
-    sums = sums_size(workers, each)
-    fixed = sums + coefficients_size(workers, each, to.dx)
+    slab, each = slabs.slab_room(view, to.dx, workers)
+    cut, fits = slabs.cut_of(view, to.dx, slab, 0), across_fits(view, lanes(to.dx), workers)
+    sums = slabs.sums_size(workers, each)
+    fixed = sums + slabs.coefficients_size(workers, each, to.dx)
     work = allocate(fixed + 3 * lines + 5 * batch * group + (0 if fits else 3 * lines * cut.tiles))
     if is_null(work):
         return MEMORY
     totals = at(work, fixed)
     table = at(totals, 3 * lines)
-    room = Room(slab, each, work, as_computed(at(work, sums), to.dx))
+    room = slabs.Room(slab, each, work, as_computed(at(work, sums), to.dx))
     if fits:
         given = to.dx, dy, forward, totals, table, room, streamed
         launch(backward_worker, workers, view, given)

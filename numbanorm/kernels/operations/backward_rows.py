@@ -12,7 +12,7 @@ from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.rows import gradient_row, row_gradient, row_table, tile_gradient
 from numbanorm.kernels.loops.statistics import or_else
 from numbanorm.kernels.operations.given import backward_given
-from numbanorm.kernels.simd.memory import fence, lanes, load, no_sum, store
+from numbanorm.kernels.simd.memory import fence, lanes, load, no_sums, store, store_part
 from numbanorm.kernels.simd.pointers import (
     allocate,
     at,
@@ -60,14 +60,15 @@ def tile_sums(sums, tile, k):
 
 
 @inlined
-def clear_range(p, start, stop):
-    """Set p[start:stop] to zero."""
-    step = lanes(p)
-    whole = stop - (stop - start) % step
-    for i in range(start, whole, step):
-        store(at(p, i), no_sum(p))
-    for i in range(whole, stop):
-        put(p, i, 0.0)
+def clear_sums(sums, tile, first, n):
+    """Set n of a tile's sums for both parameters to zero; returns where both start."""
+    found = tile_sums(sums, tile, 0), tile_sums(sums, tile, 1)
+    step, zeros = lanes(found), no_sums(found, found)
+    whole = n - n % step
+    for i in range(first, first + whole, step):
+        store(at(found, i), zeros)
+    store_part(at(found, first + whole), zeros, (0, n - whole))
+    return found
 
 
 @inlined
@@ -105,14 +106,12 @@ def backward_worker(queue, view, args):
         found = read_row(view, dy, forward, row)
     while tile < tiles:
         after, _ = claim(queue, tiles, 1, False)
-        dweight, dbias = tile_sums(sums, tile, 0), tile_sums(sums, tile, 1)
-        clear_range(dweight, 0, group * n)
-        clear_range(dbias, 0, group * n)
+        mine = clear_sums(sums, tile, 0, group * n)
         stop = min((tile + 1) * rows, batch) * group
         while row < stop:
             then = row + 1 if row + 1 < stop else after * rows * group
             fill_table(table, view, dy, forward, row, found)
-            found = row_reading(dx, dy, forward, view, row, then, table, dweight, dbias, streamed)
+            found = row_reading(dx, dy, forward, view, row, then, table, mine, streamed)
             row = then if row + 1 < stop else stop
         row, tile = after * rows * group, after
     if streamed:
@@ -120,17 +119,16 @@ def backward_worker(queue, view, args):
 
 
 @leaf
-def row_reading(dx, dy, forward, view, row, then, table, dweight, dbias, streamed):
+def row_reading(dx, dy, forward, view, row, then, table, sums, streamed):
     """Write a row's dx while reading the row `then`, if there is one; returns its three sums."""
     batch, _, group, n, _ = view
     more, source, slot = then < batch * group, (dy, forward.x), row % group * n
     e, weight, _ = row_of(view, forward, row)
     z, zweight, mean = row_of(view, forward, then if more else row)
     fused = n if more and n <= ALONG_TILE else 0
-    parameters = weight, at(dweight, slot), at(dbias, slot)
-    found = gradient_row(
-        at(dx, e), at(source, e), n, table, parameters, streamed, at(source, z), zweight, mean, fused
-    )
+    dweight, dbias = at(sums, slot)
+    following, parameters = (at(source, z), fused, mean, zweight), (weight, dweight, dbias)
+    found = gradient_row(at(dx, e), at(source, e), n, table, parameters, following, streamed)
     return read_row(view, dy, forward, then) if more and fused == 0 else found
 
 
@@ -177,16 +175,15 @@ def apply_worker(queue, view, args):
     while unit < units:
         tile, entry = unit // (group * slabs), unit // slabs % group
         start, stop = piece(n, slabs, unit % slabs)
-        dweight, dbias, slot = tile_sums(sums, tile, 0), tile_sums(sums, tile, 1), entry * n + start
-        clear_range(dweight, slot, slot + stop - start)
-        clear_range(dbias, slot, slot + stop - start)
+        size, slot = stop - start, entry * n + start
+        dweight, dbias = at(clear_sums(sums, tile, slot, size), slot)
         weight = at_if(forward.weight, slot)
-        parameters = weight, at(dweight, slot), at(dbias, slot)
+        parameters = weight, dweight, dbias
         for b in range(tile * rows, min((tile + 1) * rows, batch)):
             row = b * group + entry
-            e, size, mine = row * n + start, stop - start, at(table, TABLE * row)
-            here = at(source, e)
-            gradient_row(at(dx, e), here, size, mine, parameters, streamed, here, weight, 0.0, 0)
+            e, mine = row * n + start, at(table, TABLE * row)
+            here, none = at(source, e), (source, 0, 0.0, weight)
+            gradient_row(at(dx, e), here, size, mine, parameters, none, streamed)
         unit, _ = claim(queue, units, 1, False)
     if streamed:
         fence()

@@ -3,19 +3,17 @@
 from numbanorm._status import MEMORY, OK
 from numbanorm._tiles import CLAIM
 from numbanorm.kernels.compile.options import inlined, leaf
+from numbanorm.kernels.loops import pieces
 from numbanorm.kernels.loops.along import (
+    BUNDLE,
+    BUNDLE_ROOM,
     normalize_lines_reading,
     normalize_reading,
     slice_moments,
     tile_moments,
 )
-from numbanorm.kernels.loops.coefficients import (
-    deviation_of,
-    keep_coefficients,
-    line_coefficients,
-)
+from numbanorm.kernels.loops.coefficients import keep_coefficients, line_coefficients
 from numbanorm.kernels.loops.far import settle_far
-from numbanorm.kernels.loops.pieces import normalize as normalize_vector
 from numbanorm.kernels.loops.runs import AHEAD, Write, alone, write
 from numbanorm.kernels.loops.statistics import merge
 from numbanorm.kernels.operations.given import forward_given, runs_of, statistic_start
@@ -108,7 +106,7 @@ def affine_worker(queue, view, args):
             begin, end = piece(run, parts, start % parts)
             coefs, e = splat(line_coefficients(view, norm, line, x)), line * run + begin
             part = alone(at(y, e), at(x, e), end - begin, coefs, None, streamed)
-            write(normalize_vector, part, AHEAD * lanes(x))
+            write(pieces.normalize, part, AHEAD * lanes(x))
         start, count = claim(queue, units, step, backwards)
     if streamed:
         fence()
@@ -126,7 +124,7 @@ def normalize_lines(y, x, view, norm, first, count, streamed):
         joined, joins = together and line > first, together and line + 1 < first + count
         here, there = at(y, line * run), at(x, line * run)
         row = Write(here, there, run, splat(coefs), None, splat(after), joined, joins, streamed)
-        write(normalize_vector, row, AHEAD * lanes(x))
+        write(pieces.normalize, row, AHEAD * lanes(x))
         coefs = after
 
 
@@ -141,8 +139,8 @@ def affine(view, args, workers):
 
 
 # A bundle of adjacent statistics is worked on together where each has short runs, so that memory is
-# read and written in long ones. It is bounded by the room for its sums, and by a cache's size.
-BUNDLE = 16
+# read and written in long ones. It is bounded by the room for its sums, `BUNDLE`, and by a cache's
+# size.
 LONG_RUN = 2048
 BUNDLE_ELEMENTS = 1 << 17
 
@@ -177,7 +175,7 @@ def normalize_worker(queue, view, args):
     size = bundle_size(view)
     units = batch * ceil_div(group, size)
     step = max(1, CLAIM // max(1, outer * width * run * size))
-    room = stack_doubles(1104)
+    room = stack_doubles(BUNDLE_ROOM)
     unit, stop = following(queue, units, step, False, -1, 0)
     if unit < units:
         read_bundle(x, view, bundle_of(group, size, unit), norm)
@@ -201,11 +199,7 @@ def normalize_worker(queue, view, args):
 def lines_reading(y, x, view, norm, s, then, streamed):
     """Normalise statistic s, several lines, and find the next one's."""
     here, z = statistic_start(view, s), at(x, statistic_start(view, then))
-    centre, rstd = deviation_of(norm, s, x)
-    mean, var = at(norm.mean, then), at(norm.var, then)
-    normalize_lines_reading(
-        at(y, here), at(x, here), z, view, norm, s, centre, rstd, mean, var, streamed
-    )
+    normalize_lines_reading(at(y, here), at(x, here), z, view, norm, s, then, streamed)
     finish(view, x, then, 1, norm)
 
 
@@ -213,15 +207,13 @@ def lines_reading(y, x, view, norm, s, then, streamed):
 def bundle_reading(room, y, x, view, norm, bundle, then, streamed):
     """Normalise a bundle of statistics and find those of the next one, from `then` on."""
     _, outer, group, _, _ = view
-    (s, count), table, sums = bundle, room, at(room, 80)
+    s, count = bundle
     for k in range(count):
         line = s // group * outer * group + s % group + k
-        keep_coefficients(table, k, line_coefficients(view, norm, line, x))
-    here, z = statistic_start(view, s), at(x, statistic_start(view, then))
-    mean, var = at(norm.mean, then), at(norm.var, then)
-    normalize_reading(
-        sums, at(y, here), at(x, here), z, runs_of(view), count, table, mean, var, streamed
-    )
+        keep_coefficients(room, k, line_coefficients(view, norm, line, x))
+    here, z = at((y, x), statistic_start(view, s)), at(x, statistic_start(view, then))
+    mean, var, runs = at(norm.mean, then), at(norm.var, then), runs_of(view)
+    normalize_reading(room, here[0], here[1], z, runs, count, mean, var, streamed)
     finish(view, x, then, count, norm)
 
 

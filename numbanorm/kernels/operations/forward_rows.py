@@ -21,7 +21,6 @@ from numbanorm.kernels.simd.memory import fence, lanes
 from numbanorm.kernels.simd.pointers import (
     at,
     at_if,
-    get,
     null,
     pointer,
     put,

@@ -8,7 +8,7 @@ elements to an array.
 from typing import Any, NamedTuple
 
 from numbanorm.kernels.compile.options import inlined
-from numbanorm.kernels.loops.columns import Tile
+from numbanorm.kernels.loops.columns import Tile, lines_agree, moved, write_rows
 from numbanorm.kernels.simd.memory import lanes, to_aligned
 from numbanorm.kernels.simd.pointers import at
 from numbanorm.kernels.tiles import (
@@ -16,6 +16,7 @@ from numbanorm.kernels.tiles import (
     across_slab,
     across_tiles,
     ceil_div,
+    claim,
     folds,
     padded,
     slab_bounds,
@@ -27,7 +28,7 @@ SUMS, COEFFICIENTS = 4, 6
 
 
 class Room(NamedTuple):
-    """Columns of a slab, elements that hold one value for each, and where all workers' arrays are."""
+    """Columns of a slab, elements that hold one value for each, and all workers' arrays."""
 
     slab: Any
     each: Any
@@ -101,16 +102,54 @@ def line_lead(y, view):
     return to_aligned(y) if whole and width * run == 1 else 0
 
 
-@inlined
-def bounds(cut, slab, index):
-    """Return the first column of a slab and the one behind its last."""
-    return slab_bounds(cut.columns, slab, cut.lead, index)
+class Place(NamedTuple):
+    """Columns [start, stop) of a tile of a batch entry."""
+
+    b: Any
+    tile: Any
+    start: Any
+    stop: Any
 
 
 @inlined
-def tile_at(x, view, cut, b, tile, start, stop):
-    """Return (the index of the first element, the Tile) of columns [start, stop) of a tile."""
+def place_of(cut, slab, unit, tile):
+    """Return the place of a tile of the unit-th slab of all batch entries."""
+    start, stop = slab_bounds(cut.columns, slab, cut.lead, unit % cut.slabs)
+    return Place(unit // cut.slabs, tile, start, stop)
+
+
+@inlined
+def tile_at(x, view, cut, place):
+    """Return (the index of the first element, the Tile) of a place."""
+    b, tile, start, stop = place
     outer, row = view[1], tile * cut.rows
     e = (b * outer + row) * cut.columns + start
     rows = min(cut.rows, outer - row)
     return e, Tile(at(x, e), rows, cut.columns, stop - start, cut.fold)
+
+
+@inlined
+def write_tile(apply, target, view, cut, place):
+    """Write a place of the arrays that `target` points to."""
+    e, (_, rows, columns, n, fold) = tile_at(target.x, view, cut, place)
+    here = moved(target, e, 0)
+    write_rows(apply, here, rows, columns, n, fold, lines_agree(here.y, n, columns, fold))
+
+
+@inlined
+def each_tile(queue, view, cut, slab, backwards, enter, visit, args):
+    """Visit tiles as a worker claims them: ``visit(view, cut, place, args)``.
+
+    The tiles of one slab follow one another: `enter` is called like `visit` before the first of
+    them, so that what it fills serves many.
+    """
+    units = view[0] * cut.slabs * cut.tiles
+    entered = -1
+    unit, _ = claim(queue, units, 1, backwards)
+    while unit < units:
+        place = place_of(cut, slab, unit // cut.tiles, unit % cut.tiles)
+        if unit // cut.tiles != entered:
+            enter(view, cut, place, args)
+            entered = unit // cut.tiles
+        visit(view, cut, place, args)
+        unit, _ = claim(queue, units, 1, backwards)

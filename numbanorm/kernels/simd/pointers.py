@@ -11,8 +11,6 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from numbanorm.kernels.simd.storage import (
-    LINE_BYTES,
-    bytes_of,
     compute_type,
     load_element,
     parts,
