@@ -29,7 +29,7 @@ from numbanorm.kernels.loops.statistics import (
     needs_shift,
 )
 from numbanorm.kernels.simd.memory import lanes
-from numbanorm.kernels.simd.pointers import at, at_if, get, is_null, put, rounded
+from numbanorm.kernels.simd.pointers import at, at_if, get, is_null, null, put, rounded
 from numbanorm.kernels.simd.storage import spare_digits
 from numbanorm.kernels.simd.vec import splat, splat_wide, totals
 from numbanorm.kernels.tiles import along_tiles
@@ -130,13 +130,15 @@ def normalize_lines(y, x, view, row, norm, streamed):
     centre, rstd = deviation_of(norm, row, x)
     slot, ahead = row % group * width, width * run
     joined, together = False, streamed and run >= 2 * lanes(x)
+    # Of the type that rows have: what is compiled for those serves here.
+    none = null(norm.weight), null(norm.weight)
     after = slot_coefficients(norm, centre, rstd, slot, x)
     for k in range(width):
         coefs, joins = splat(after), together and k + 1 < width
         if k + 1 < width:
             after = slot_coefficients(norm, centre, rstd, slot + k + 1, x)
         here, there = at(y, k * run), at(x, k * run)
-        line = Write(here, there, run, coefs, None, splat(after), joined, joins, streamed)
+        line = Write(here, there, run, coefs, none, splat(after), joined, joins, streamed)
         write(pieces.normalize, line, ahead)
         joined = joins
 
