@@ -37,7 +37,8 @@ from numbanorm.kernels.simd.storage import itemsize
 
 __all__ = [
     "across_fits", "across_room", "across_slab", "across_tiles", "affine_route", "along_tiles",
-    "backward_route", "batch_view", "ceil_div", "claim", "folds", "forward_route", "goes_along",
+    "backward_route", "batch_view", "ceil_div", "claim", "folds", "following", "forward_route",
+    "goes_along",
     "group_view", "has_rows", "instance_view", "least_common_multiple", "moments_route", "padded",
     "piece", "row_tiles", "row_view", "shared_out", "size_of", "slab_bounds", "slab_count",
     "spread_of", "streams", "takes_entries", "workers_for",
@@ -81,6 +82,18 @@ def claim(queue, units, step, backwards):
             count = min(step, stop - start - taken)
             return (stop - taken - count if backwards else start + taken), count
     return units, 0
+
+
+@inlined
+def following(queue, units, step, backwards, unit, stop):
+    """Return the unit of work after this one, and the end of those claimed with it.
+
+    Workers begin with the unit -1 and the end 0; after the last one comes the unit `units`.
+    """
+    if unit + 1 < stop:
+        return unit + 1, stop
+    first, count = claim(queue, units, step, backwards)
+    return first, first + count
 
 
 @inlined

@@ -32,7 +32,16 @@ from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.deviations import variance
 from numbanorm.kernels.operations.finishing import fill_divisors, move_running, put_statistics
 from numbanorm.kernels.routes import affine, backward, moments, normalize
-from numbanorm.kernels.simd.pointers import allocate, as_like, at, get, is_null, null, put, release
+from numbanorm.kernels.simd.pointers import (
+    allocate,
+    as_computed,
+    at,
+    get,
+    is_null,
+    null,
+    put,
+    release,
+)
 from numbanorm.kernels.threads.launch import threads
 from numbanorm.kernels.tiles import (
     batch_view,
@@ -60,54 +69,61 @@ def fill(p, n, value):
 
 # --- norms, on a view --------------------------------------------------------------------------
 
+# What the functions share comes in threes: `norm` is (weight, bias, eps), `running` (running_mean,
+# running_var, momentum); `to` is (dx, dweight, dbias), `forward` (weight, mean, rstd).
+
 
 @leaf
-def forward(
-    view, y, x, weight, bias, running_mean, running_var, momentum, eps, mean, rstd, centred
-):
-    """Normalise a view by its own statistics; write those, and move running ones towards them."""
-    batch, outer, group, width, run = view
-    found = batch * group
+def normalize_view(view, y, x, norm, running, found, centred):
+    """Normalise a view by its own statistics; write those, and move running ones towards them.
+
+    `found` is (mean, rstd), where statistics are written.
+    """
+    (weight, bias, eps), (mean, rstd), (batch, outer, group, width, run) = norm, found, view
+    count = batch * group
     if size_of(view) == 0:
-        fill(mean, found, math.nan)
-        fill(rstd, found, math.nan)
+        fill(mean, count, math.nan)
+        fill(rstd, count, math.nan)
         return OK
-    work = allocate(2 * found)
+    work = allocate(2 * count)
     if is_null(work):
         return MEMORY
-    means, variances = work, at(work, found)
+    means, variances = work, at(work, count)
     args = y, x, weight, bias, means, variances, eps, centred
     status = normalize(view, args, workers_on(view))
     if status == OK:
-        put_statistics(mean, rstd, means, variances, found, eps)
+        put_statistics(mean, rstd, means, variances, count, eps)
+        running_mean, running_var, momentum = running
         if not is_null(running_mean) or not is_null(running_var):
-            count = outer * width * run
-            move_running(running_mean, running_var, means, variances, group, batch, count, momentum)
+            values, blended = outer * width * run, (running_mean, running_var, means, variances)
+            move_running(*blended, group, batch, values, momentum)
     release(work)
     return status
 
 
 @leaf
-def gradients(view, dx, dweight, dbias, dy, x, weight, mean, rstd, training, centred):
+def gradients(view, to, dy, x, forward, training, centred):
     """Write all gradients of a view."""
+    _, dweight, dbias = to
     slots = view[2] * view[3]
     if size_of(view) == 0:
         fill(dweight, slots, 0.0)
         fill(dbias, slots, 0.0)
         return OK
-    args = dx, dweight, dbias, dy, x, weight, mean, rstd, training, centred
-    return backward(view, args, workers_on(view))
+    return backward(view, (*to, dy, x, *forward, training, centred), workers_on(view))
 
 
 # --- batch and instance norm -------------------------------------------------------------------
 
 
 @leaf
-def check_train(
-    y, x, layout, n, channels, spatial, weight, bias, running_mean, running_var, momentum, eps,
-    mean, rstd, found,
-):  # fmt: skip
-    """Check what batch and instance norm are given in training; there are `found` statistics."""
+def check_train(y, x, images, norm, running, found, count):
+    """Check what batch and instance norm are given in training; there are `count` statistics.
+
+    `images` is (layout, n, channels, spatial).
+    """
+    (weight, bias, eps), (running_mean, running_var, momentum), (mean, rstd) = norm, running, found
+    layout, n, channels, spatial = images
     status, elements, _ = image_elements(layout, n, channels, spatial)
     status = first_of(status, first_of(check_eps(eps), check_finite(momentum, MOMENTUM)))
     if status != OK:
@@ -115,8 +131,8 @@ def check_train(
     status = first_of(check_there(y, elements), check_there(x, elements))
     written = (
         span(y, elements),
-        span(mean, found),
-        span(rstd, found),
+        span(mean, count),
+        span(rstd, count),
         span(running_mean, channels),
         span(running_var, channels),
     )
@@ -130,18 +146,15 @@ def batch_norm_train(
     mean, rstd,
 ):  # fmt: skip
     """Batch norm by the batch's statistics."""
-    status = check_train(
-        y, x, layout, n, channels, spatial, weight, bias, running_mean, running_var, momentum, eps,
-        mean, rstd, channels,
-    )  # fmt: skip
+    norm, running, found = (weight, bias, eps), (running_mean, running_var, momentum), (mean, rstd)
+    images = layout, n, channels, spatial
+    status = check_train(y, x, images, norm, running, found, channels)
     if status != OK:
         return status
     if channels > 0 and n * spatial == 1:
         return ONE_VALUE
     view = batch_view(layout == NCHW, n, channels, spatial)
-    return forward(
-        view, y, x, weight, bias, running_mean, running_var, momentum, eps, mean, rstd, True
-    )
+    return normalize_view(view, y, x, norm, running, found, True)
 
 
 @leaf
@@ -150,18 +163,15 @@ def instance_norm_train(
     mean, rstd,
 ):  # fmt: skip
     """Instance norm by each image's statistics."""
-    status = check_train(
-        y, x, layout, n, channels, spatial, weight, bias, running_mean, running_var, momentum, eps,
-        mean, rstd, n * channels,
-    )  # fmt: skip
+    norm, running, found = (weight, bias, eps), (running_mean, running_var, momentum), (mean, rstd)
+    images = layout, n, channels, spatial
+    status = check_train(y, x, images, norm, running, found, n * channels)
     if status != OK:
         return status
     if spatial == 1:
         return ONE_VALUE
     view = instance_view(layout == NCHW, n, channels, spatial)
-    return forward(
-        view, y, x, weight, bias, running_mean, running_var, momentum, eps, mean, rstd, True
-    )
+    return normalize_view(view, y, x, norm, running, found, True)
 
 
 @leaf
@@ -192,8 +202,9 @@ instance_norm_infer = batch_norm_infer
 
 
 @leaf
-def check_backward(dx, dweight, dbias, dy, x, elements, slots, weight, mean, rstd, found):
+def check_backward(to, dy, x, forward, elements, slots, count):
     """Check what a backward function is given: x of so many elements, weights and statistics."""
+    (dx, dweight, dbias), (weight, mean, rstd) = to, forward
     status = first_of(check_there(dx, elements), check_there(dy, elements))
     status = first_of(status, first_of(check_there(x, elements), check_there(rstd, elements)))
     written = span(dx, elements), span(dweight, slots), span(dbias, slots), NONE, NONE
@@ -201,27 +212,25 @@ def check_backward(dx, dweight, dbias, dy, x, elements, slots, weight, mean, rst
         span(dy, elements),
         span(x, elements),
         span(weight, slots),
-        span(mean, found),
-        span(rstd, found),
+        span(mean, count),
+        span(rstd, count),
     )
     return first_of(status, check_spans(written, read, 2))
 
 
 @leaf
-def images_backward(
-    view, status, dx, dweight, dbias, dy, x, elements, channels, weight, mean, rstd, training
-):
+def images_backward(view, status, elements, to, dy, x, forward, training):
     """Check, unless the status says no already, and write the gradients of images."""
     if status != OK:
         return status
-    found = view[0] * view[2]
+    slots, count = view[2] * view[3], view[0] * view[2]
     status = first_of(
-        check_there(mean, elements),
-        check_backward(dx, dweight, dbias, dy, x, elements, channels, weight, mean, rstd, found),
+        check_there(forward[1], elements),
+        check_backward(to, dy, x, forward, elements, slots, count),
     )
     if status != OK:
         return status
-    return gradients(view, dx, dweight, dbias, dy, x, weight, mean, rstd, training != 0, True)
+    return gradients(view, to, dy, x, forward, training != 0, True)
 
 
 @leaf
@@ -231,9 +240,8 @@ def batch_norm_backward(
     """Gradients of batch norm."""
     status, elements, _ = image_elements(layout, n, channels, spatial)
     view = batch_view(layout == NCHW, n, channels, spatial)
-    return images_backward(
-        view, status, dx, dweight, dbias, dy, x, elements, channels, weight, mean, rstd, training
-    )
+    to, forward = (dx, dweight, dbias), (weight, mean, rstd)
+    return images_backward(view, status, elements, to, dy, x, forward, training)
 
 
 @leaf
@@ -243,9 +251,8 @@ def instance_norm_backward(
     """Gradients of instance norm."""
     status, elements, _ = image_elements(layout, n, channels, spatial)
     view = instance_view(layout == NCHW, n, channels, spatial)
-    return images_backward(
-        view, status, dx, dweight, dbias, dy, x, elements, channels, weight, mean, rstd, training
-    )
+    to, forward = (dx, dweight, dbias), (weight, mean, rstd)
+    return images_backward(view, status, elements, to, dy, x, forward, training)
 
 
 # --- group norm --------------------------------------------------------------------------------
@@ -280,8 +287,8 @@ def group_norm(y, x, layout, n, channels, spatial, num_groups, weight, bias, eps
     if status != OK:
         return status
     view = group_view(layout == NCHW, n, channels, spatial, num_groups)
-    none = null(x)
-    return forward(view, y, x, weight, bias, none, none, 0.0, eps, mean, rstd, True)
+    none = null(x), null(x), 0.0
+    return normalize_view(view, y, x, (weight, bias, eps), none, (mean, rstd), True)
 
 
 @leaf
@@ -292,17 +299,17 @@ def group_norm_backward(
     status, elements = group_elements(layout, n, channels, spatial, num_groups)
     groups = num_groups if status == OK else 1
     view = group_view(layout == NCHW, n, channels, spatial, groups)
-    return images_backward(
-        view, status, dx, dweight, dbias, dy, x, elements, channels, weight, mean, rstd, 1
-    )
+    to, forward = (dx, dweight, dbias), (weight, mean, rstd)
+    return images_backward(view, status, elements, to, dy, x, forward, 1)
 
 
 # --- layer and RMS norm ------------------------------------------------------------------------
 
 
 @leaf
-def rows_forward(y, x, rows, size, weight, bias, eps, mean, rstd, centred):
+def rows_forward(y, x, rows, size, norm, found, centred):
     """Normalise rows by their own statistics."""
+    (weight, bias, eps), (mean, rstd) = norm, found
     elements = product(rows, size)
     if elements < 0 or product(1, rows) < 0 or product(1, size) < 0:
         return SIZE
@@ -312,34 +319,32 @@ def rows_forward(y, x, rows, size, weight, bias, eps, mean, rstd, centred):
     status = first_of(status, check_spans(written, read, 1))
     if status != OK:
         return status
-    view, none = row_view(rows, size), null(x)
-    return forward(view, y, x, weight, bias, none, none, 0.0, eps, mean, rstd, centred)
+    none = null(x), null(x), 0.0
+    return normalize_view(row_view(rows, size), y, x, norm, none, found, centred)
 
 
 @leaf
 def layer_norm(y, x, rows, size, weight, bias, eps, mean, rstd):
     """Layer norm."""
-    return rows_forward(y, x, rows, size, weight, bias, eps, mean, rstd, True)
+    return rows_forward(y, x, rows, size, (weight, bias, eps), (mean, rstd), True)
 
 
 @leaf
 def rms_norm(y, x, rows, size, weight, eps, rstd):
     """RMS norm."""
-    return rows_forward(y, x, rows, size, weight, null(x), eps, null(rstd), rstd, False)
+    return rows_forward(y, x, rows, size, (weight, null(x), eps), (null(rstd), rstd), False)
 
 
 @leaf
-def rows_backward(dx, dweight, dbias, dy, x, rows, size, weight, mean, rstd, centred):
+def rows_backward(to, dy, x, rows, size, forward, centred):
     """Check and write the gradients of rows."""
     elements = product(rows, size)
     if elements < 0 or product(1, rows) < 0 or product(1, size) < 0:
         return SIZE
-    status = check_backward(dx, dweight, dbias, dy, x, elements, size, weight, mean, rstd, rows)
+    status = check_backward(to, dy, x, forward, elements, size, rows)
     if status != OK:
         return status
-    return gradients(
-        row_view(rows, size), dx, dweight, dbias, dy, x, weight, mean, rstd, True, centred
-    )
+    return gradients(row_view(rows, size), to, dy, x, forward, True, centred)
 
 
 @leaf
@@ -347,13 +352,15 @@ def layer_norm_backward(dx, dweight, dbias, dy, x, rows, size, weight, mean, rst
     """Gradients of layer norm."""
     if rows > 0 and size > 0 and address(mean) == 0:
         return NULL
-    return rows_backward(dx, dweight, dbias, dy, x, rows, size, weight, mean, rstd, True)
+    to, forward = (dx, dweight, dbias), (weight, mean, rstd)
+    return rows_backward(to, dy, x, rows, size, forward, True)
 
 
 @leaf
 def rms_norm_backward(dx, dweight, dy, x, rows, size, weight, rstd):
     """Gradients of RMS norm."""
-    return rows_backward(dx, dweight, null(dx), dy, x, rows, size, weight, null(rstd), rstd, False)
+    to, forward = (dx, dweight, null(dx)), (weight, null(rstd), rstd)
+    return rows_backward(to, dy, x, rows, size, forward, False)
 
 
 # --- statistics alone --------------------------------------------------------------------------
@@ -411,7 +418,7 @@ def channel_normalize(y, x, layout, n, channels, spatial, mean, std):
     work = allocate(2 * channels)
     if is_null(work):
         return MEMORY
-    weight, var = as_like(at(work, channels), x), work
+    weight, var = as_computed(at(work, channels), x), work
     fill_divisors(std, weight, var, channels)
     view = batch_view(layout == NCHW, n, channels, spatial)
     status = affine(view, (y, x, weight, null(x), mean, var, 0.0, False), workers_on(view))

@@ -33,8 +33,9 @@ def bundle(
         compiled.append(result.library)
         names[result.fndesc.llvm_cfunc_wrapper_name] = entry
     library = library_class(cpu_target.target_context.codegen(), name, names)
-    for one_library in compiled:
-        library.add_linking_library(one_library)
+    for one in compiled:
+        for called in one.with_all_called():
+            library.add_linking_library(called)
     library.enable_object_caching()
     library.finalize()
     return library

@@ -6,7 +6,9 @@ happens again, this is waste: the first call of a driver took 5.0 s with it and 
 A leaf is therefore left as unoptimised LLVM code until a driver links it.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
+from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 from numba import _dynfunc  # type: ignore[attr-defined]
@@ -16,18 +18,68 @@ from numba.core.compiler_machinery import register_pass
 from numba.core.typed_passes import NativeLowering
 
 
+# Counts libraries as they are finished: what calls a leaf is finished after it.
+_finished = count()
+
+
+def in_order(libraries: Iterable[Any]) -> list[Any]:
+    """Return libraries once each, leaves before those that they call, and then all others.
+
+    Only then are they linked: the linker leaves out what nothing has called so far.
+    """
+    return sorted(dict.fromkeys(libraries), key=lambda one: -getattr(one, "number", -1))
+
+
 class LeafLibrary(CPUCodeLibrary):
-    """LLVM code to be linked into other libraries, never run on its own."""
+    """LLVM code to be linked into other libraries, never run on its own.
 
-    def _optimize_final_module(self) -> None:
-        """Leave optimising to the driver."""
+    It does not hold what it calls: whoever calls it links all of that too, once, however many
+    leaves there call the same.
+    """
 
-    def _finalize_final_module(self) -> None:
+    def add_llvm_module(self, ll_module: Any) -> None:
+        """Take code as it is: the driver optimises all."""
+        ll_module.data_layout = self._codegen._data_layout
+        self._final_module.link_in(ll_module)
+
+    def finalize(self) -> None:
+        """Link nothing."""
+        self.number = next(_finished)
+        for library in self._linking_libraries:
+            self._reload_init.update(library._reload_init)
         self._finalize_dynamic_globals()
         self._finalized = True
 
+    def with_all_called(self) -> list[Any]:
+        """Return this library and all that it comes to call."""
+        return in_order([self, *self._linking_libraries])
+
     def _finalize_specific(self) -> None:
         """Make no machine code."""
+
+
+class PublicLibrary(LeafLibrary):
+    """A leaf with all that it calls, for users' functions, which link in an order of their own."""
+
+    def finalize(self) -> None:
+        """Link everything, and optimise nothing."""
+        for library in in_order(self._linking_libraries):
+            module = library._get_module_for_linking()
+            self._final_module.link_in(module, preserve=True)
+        super().finalize()
+
+    def with_all_called(self) -> list[Any]:
+        """Return this library."""
+        return [self]
+
+
+class DriverLibrary(JITCodeLibrary):
+    """What Python calls: leaves linked, optimised together and made machine code."""
+
+    def finalize(self) -> None:
+        """Link and compile."""
+        self._linking_libraries = in_order(self._linking_libraries)
+        super().finalize()
 
 
 class EntryLibrary(LeafLibrary):
@@ -47,7 +99,7 @@ class LeafLowering(NativeLowering):
 
     _name = "numbanorm_leaf_lowering"
     _without: tuple[str, ...] = ("no_compile", "no_cpython_wrapper", "no_cfunc_wrapper")
-    _library = LeafLibrary
+    _library: type[LeafLibrary] = LeafLibrary
 
     def run_pass(self, state: Any) -> bool:
         context = state.targetctx
@@ -65,10 +117,31 @@ class LeafLowering(NativeLowering):
             state.cr.env,
             (state.library,),
         )
-        context.insert_user_function(entry, described, [state.library])
+        context.insert_user_function(entry, described, state.library.with_all_called())
         state.reload_init.extend(state.library._reload_init)
         state.cr = state.cr._replace(cfunc=entry)
         return True
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class PublicLowering(LeafLowering):
+    """Lower like a leaf, with all that it calls."""
+
+    _name = "numbanorm_public_lowering"
+    _library = PublicLibrary
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class DriverLowering(NativeLowering):
+    """Lower what Python calls, and link it as leaves are to be linked."""
+
+    _name = "numbanorm_driver_lowering"
+
+    def run_pass(self, state: Any) -> bool:
+        state.library = DriverLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
+        # As Numba does: kept, for the cache.
+        state.library.enable_object_caching()
+        return bool(super().run_pass(state))
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
@@ -102,11 +175,43 @@ _NOT_IN_LEAVES = {
 }
 
 
-class LeafCompiler(CompilerBase):
+@contextmanager
+def _known(context: Any) -> Iterator[None]:
+    """Let a context look for no new registries: whoever calls a leaf has just had it look."""
+    context.refresh = lambda: None
+    try:
+        yield
+    finally:
+        del context.refresh
+
+
+class _InsideCompiler(CompilerBase):
+    """What compiles leaves, while something that calls them is compiled."""
+
+    def __init__(self, typingctx: Any, targetctx: Any, *args: Any) -> None:
+        with _known(typingctx), _known(targetctx):
+            super().__init__(typingctx, targetctx, *args)
+
+
+class LeafCompiler(_InsideCompiler):
     """Numba's compiler with `LeafLowering` in place of its own lowering, and fewer steps."""
 
     def define_pipelines(self) -> list[Any]:
         return [_replaced(self.state, NativeLowering, LeafLowering, _NOT_IN_LEAVES)]
+
+
+class PublicCompiler(_InsideCompiler):
+    """Numba's compiler with `PublicLowering` in place of its own lowering, and fewer steps."""
+
+    def define_pipelines(self) -> list[Any]:
+        return [_replaced(self.state, NativeLowering, PublicLowering, _NOT_IN_LEAVES)]
+
+
+class DriverCompiler(CompilerBase):
+    """Numba's compiler with `DriverLowering` in place of its own lowering."""
+
+    def define_pipelines(self) -> list[Any]:
+        return [_replaced(self.state, NativeLowering, DriverLowering, frozenset())]
 
 
 class EntryCompiler(CompilerBase):
@@ -116,7 +221,7 @@ class EntryCompiler(CompilerBase):
         return [_replaced(self.state, NativeLowering, EntryLowering, _NOT_IN_LEAVES)]
 
 
-class BundleLibrary(JITCodeLibrary):
+class BundleLibrary(DriverLibrary):
     """Leaves and entries optimised together, of which only entries can be called from outside."""
 
     def __init__(self, codegen: Any, name: str, entries: Mapping[str, str]) -> None:

@@ -23,9 +23,13 @@ BASE: dict[str, Any] = {
 }
 
 
-def leaf(function: Callable[..., Any], kind: type[CPUDispatcher] = CPUDispatcher) -> Any:
+def leaf(
+    function: Callable[..., Any],
+    kind: type[CPUDispatcher] = CPUDispatcher,
+    pipeline: Any = LeafCompiler,
+) -> Any:
     """Compile a serial loop over pointers, to be called by other compiled code only."""
-    return _for_any_value(_leaf(function, kind))
+    return _for_any_value(_leaf(function, kind, pipeline))
 
 
 def inlined(function: Callable[..., Any]) -> Any:
@@ -34,10 +38,12 @@ def inlined(function: Callable[..., Any]) -> Any:
 
 
 def _leaf(
-    function: Callable[..., Any], kind: type[CPUDispatcher] = CPUDispatcher, **more: Any
+    function: Callable[..., Any],
+    kind: type[CPUDispatcher] = CPUDispatcher,
+    pipeline: Any = LeafCompiler,
+    **more: Any,
 ) -> Any:
     """Return what compiles a leaf."""
-    pipeline: Any = LeafCompiler
     return kind(function, targetoptions={"nopython": True, **BASE, **more}, pipeline_class=pipeline)
 
 

@@ -111,7 +111,8 @@ def line_products(products, view, line, dy, x, mean, error, rstd):
         _, outer, group, width, run = view
         slots = group * width
         base = (line // slots * outer * slots + line % slots) * run
-        given = at(dy, base), at(x, base), x, False, outer, slots * run, run, mean, error, rstd
+        runs = outer, slots * run, run
+        given = at(dy, base), at(x, base), x, False, runs, mean, error, rstd
         return apart(products_to_scale, given)
     return products * rstd
 
@@ -120,7 +121,7 @@ def line_products(products, view, line, dy, x, mean, error, rstd):
 def row_products(products, dy, x, n, weight, mean, error, rstd):
     """Return the sum of w * dy * x_hat over a row, given that of w * dy * (x - mean - error)."""
     if not spare_digits(x) and leaves_range(products, rstd):
-        given = dy, x, weight, not is_null(weight), 1, n, n, mean, error, rstd
+        given = dy, x, weight, not is_null(weight), (1, n, n), mean, error, rstd
         return apart(products_to_scale, given)
     return products * rstd
 
@@ -132,11 +133,12 @@ def leaves_range(products, rstd):
 
 
 @leaf
-def products_to_scale(dy, x, weight, weighted, outer, stride, run, mean, error, rstd):
-    """Return the sum of w * dy * x_hat over `outer` runs that are `stride` apart, as if exact.
+def products_to_scale(dy, x, weight, weighted, runs, mean, error, rstd):
+    """Return the sum of w * dy * x_hat over runs (how many, how far apart, how long), as if exact.
 
     The weights are those of a run's elements, or if not `weighted` are 1.
     """
+    outer, stride, run = runs
     scale = gradient_scale(mean, rstd, x)
     centre, rest = mean * scale, error * scale
     total, lost = 0.0, 0.0

@@ -1,174 +1,230 @@
-"""Normalising rows: contiguous statistics, each small enough to stay in the first caches.
+"""Rows: contiguous statistics, each small enough to stay in the first caches.
 
 A row has either a weight and a bias for each of its elements (layer norm), or one of each for all
-(instance norm), or `width` lines of one each (group norm). A row may be normalised while another
-one, of the next block, is read: memory then reads and writes at the same time.
+(instance norm), or `width` lines of one each (group norm). A row may be written while another one,
+of the next block, is read: memory then reads and writes at the same time.
 """
 
 from numbanorm.kernels.compile.options import inlined, leaf
-from numbanorm.kernels.loops.along_affine import (
-    AHEAD,
-    affine,
-    apply,
-    expect_edge,
-    peel,
-    put_vector,
+from numbanorm.kernels.loops import pieces
+from numbanorm.kernels.loops.across import settle_vector
+from numbanorm.kernels.loops.along import Runs, cut, no_gradients, no_moments, tile_moments
+from numbanorm.kernels.loops.coefficients import deviation_of, slot_coefficients
+from numbanorm.kernels.loops.deviations import mean_square
+from numbanorm.kernels.loops.far import row_products, settle_far
+from numbanorm.kernels.loops.runs import (
+    PAIRS,
+    TURNS,
+    Read,
+    Write,
+    alone,
+    read,
+    read_and_write,
+    write,
 )
-from numbanorm.kernels.loops.along_both import slot_coefficients
-from numbanorm.kernels.loops.statistics import reciprocal_deviation
-from numbanorm.kernels.simd.memory import (
-    lanes,
-    load,
-    load_first,
-    load_lanes,
-    no_sum,
-    prefetch,
-    store_lanes,
+from numbanorm.kernels.loops.statistics import (
+    gradient_coefficients,
+    gradient_scale,
+    mean_error,
+    needs_shift,
 )
-from numbanorm.kernels.simd.pointers import at, elements_to_line, get, is_null, rounded
-from numbanorm.kernels.simd.vec import fma, join, splat, total, widen
+from numbanorm.kernels.simd.memory import lanes
+from numbanorm.kernels.simd.pointers import at, at_if, get, is_null, null, put, rounded
+from numbanorm.kernels.simd.storage import spare_digits
+from numbanorm.kernels.simd.vec import splat, splat_wide, totals
+from numbanorm.kernels.tiles import along_tiles
+
+# --- moments --------------------------------------------------------------------------------------
+
+
+@leaf
+def read_rows(x, rows, n, s1, s2):
+    """Write the sums of each row of n elements, and of their squares."""
+    for k in range(rows):
+        none = no_moments(x)
+        first, second = read(
+            pieces.moment, (none, none), Read(at(x, k * n), n, (), None), 0, 0, TURNS
+        )
+        plain, squares = totals(first, second)
+        put(s1, k, plain)
+        put(s2, k, squares)
+
+
+@leaf
+def settle_row(x, n, plain, squares):
+    """Turn the sums of a row of at most one tile into its mean and sum of squared deviations."""
+    mean = plain / float(n)
+    m2 = squares - plain * mean
+    if needs_shift(m2, squares, x):
+        _, mean, m2 = tile_moments(x, Runs(1, n, n), 0)
+    return mean, m2
+
+
+@leaf
+def settle_rows(x, rows, n, s1, s2, mean, m2):
+    """Do that for each of some rows."""
+    if rows == lanes(x) and settle_vector(s1, s2, 0, rows, float(n), 0.0, mean, m2, x):
+        return
+    for k in range(rows):
+        centre, deviations = settle_row(at(x, k * n), n, get(s1, k), get(s2, k))
+        put(mean, k, centre)
+        put(m2, k, deviations)
+
+
+@leaf
+def finish_rows(view, x, row, rows, centred, mean, var):
+    """Turn sums of squared deviations into variances, or if not `centred` into mean squares.
+
+    A row that is not centred is one with the mean 0. x, mean and var are those of all rows.
+    """
+    for k in range(row, row + rows):
+        square = get(var, k) / float(view[3] * view[4])
+        if not spare_digits(x):
+            put(var, k, square)
+            settle_far(view, x, k, 1, mean, var)
+            square = get(var, k)
+        if not centred:
+            square = mean_square(get(mean, k), square, x)
+            put(mean, k, 0.0)
+        put(var, k, square)
+
+
+# --- normalising ----------------------------------------------------------------------------------
 
 
 @inlined
-def row_vectors(coefs):
-    """Return a vector of each coefficient of a row."""
-    room = lanes(coefs)
-    return (
-        splat(rounded(coefs, get(coefs, 0))),
-        splat(rounded(coefs, get(coefs, room))),
-        splat(rounded(coefs, get(coefs, 2 * room))),
-        splat(rounded(coefs, get(coefs, 3 * room))),
-        splat(rounded(coefs, get(coefs, 4 * room))),
+def row_coefficients(coefs, k, like):
+    """Return a vector of each coefficient of row k."""
+    c0, c1, c2, c3, c4 = at(coefs, k)
+    return splat(
+        (
+            rounded(like, get(c0, 0)),
+            rounded(like, get(c1, 0)),
+            rounded(like, get(c2, 0)),
+            rounded(like, get(c3, 0)),
+            rounded(like, get(c4, 0)),
+        )
     )
 
 
 @inlined
-def apply_row(x, w, b, vectors, elementwise):
-    """Normalise a vector; w and b count if each element has its own, else the coefficients'."""
-    s, o, r, a, c = vectors
-    if elementwise:
-        return fma((fma(x, s, o) - r) * a, w, b)
-    return apply(x, s, o, r, a, c)
-
-
-@inlined
-def load_or(p, i, default):
-    """Return the vector at p[i], or the default where p is null."""
-    return default if is_null(p) else load(at(p, i))
-
-
-@inlined
-def load_lanes_or(p, start, stop, default):
-    """Return the lanes [start, stop) of the vector at p, or the default where p is null."""
-    return default if is_null(p) else load_lanes(p, start, stop)
-
-
-@inlined
-def at_if(p, i):
-    """Return p moved on by i, or null if p is null."""
-    return p if is_null(p) else at(p, i)
-
-
-@inlined
-def row_edge(y, x, weight, bias, before, n, vectors, elementwise):
-    """Normalise n < lanes elements that share a cache line with `before` earlier ones."""
-    start, stop = before, before + n
-    v = load_lanes(at(x, -start), start, stop)
-    w = load_lanes_or(at_if(weight, -start), start, stop, splat(rounded(x, 1.0)))
-    b = load_lanes_or(at_if(bias, -start), start, stop, splat(rounded(x, 0.0)))
-    store_lanes(at(y, -start), apply_row(v, w, b, vectors, elementwise), start, stop)
-
-
-@inlined
-def row_join(y, x, n, last, weight, bias, vectors, after, elementwise, streamed):
-    """Normalise the last n elements of a row, from `last` on, and the first of the next one."""
-    step, one, zero = lanes(x), splat(rounded(x, 1.0)), splat(rounded(x, 0.0))
-    v = load(x)
-    w = load_lanes_or(at_if(weight, last), 0, n, one)
-    b = load_lanes_or(at_if(bias, last), 0, n, zero)
-    mine = apply_row(v, w, b, vectors, elementwise)
-    w = load_lanes_or(at_if(weight, -n), n, step, one)
-    b = load_lanes_or(at_if(bias, -n), n, step, zero)
-    put_vector(y, join(mine, apply_row(v, w, b, after, elementwise), n), streamed)
-
-
-@inlined
-def row_body(y, x, z, n, more, weight, bias, coefs, joined, joins, streamed, elementwise):
-    """Do what `affine_row` does, for a constant `elementwise`."""
-    step = lanes(x)
-    vectors, one, zero = row_vectors(coefs), splat(rounded(x, 1.0)), splat(rounded(x, 0.0))
-    if not joins:
-        expect_edge(at(y, n), streamed)
-    head = peel(y, n, streamed)
-    if head > 0 and not joined:
-        row_edge(y, x, weight, bias, step - elements_to_line(y), head, vectors, elementwise)
-    both = min(more, n - head) // (2 * step) * (2 * step)
-    a0, a1, b0, b1 = no_sum(x), no_sum(x), no_sum(x), no_sum(x)
-    for i in range(0, both, 2 * step):
-        prefetch(at(z, i + AHEAD * step))
-        prefetch(at(z, i + (AHEAD + 1) * step))
-        u, v = widen(load(at(z, i))), widen(load(at(z, i + step)))
-        a0, a1 = a0 + u, a1 + v
-        b0, b1 = fma(u, u, b0), fma(v, v, b1)
-        j, k = head + i, head + i + step
-        g, h = load(at(x, j)), load(at(x, k))
-        w, b = load_or(weight, j, one), load_or(bias, j, zero)
-        put_vector(at(y, j), apply_row(g, w, b, vectors, elementwise), streamed)
-        w, b = load_or(weight, k, one), load_or(bias, k, zero)
-        put_vector(at(y, k), apply_row(h, w, b, vectors, elementwise), streamed)
-    for i in range(both, more, 2 * step):
-        u = widen(load_first(at(z, i), more - i))
-        v = widen(load_first(at(z, i + step), more - i - step))
-        a0, a1 = a0 + u, a1 + v
-        b0, b1 = fma(u, u, b0), fma(v, v, b1)
-    last = n - (n - head) % step
-    for i in range(head + both, last, step):
-        w, b = load_or(weight, i, one), load_or(bias, i, zero)
-        put_vector(at(y, i), apply_row(load(at(x, i)), w, b, vectors, elementwise), streamed)
-    if last < n and joins:
-        here, there = at(y, last), at(x, last)
-        row_join(
-            here,
-            there,
-            n - last,
-            last,
-            weight,
-            bias,
-            vectors,
-            row_vectors(at(coefs, 1)),
-            elementwise,
-            streamed,
-        )
-    elif last < n:
-        w, b = at_if(weight, last), at_if(bias, last)
-        row_edge(at(y, last), at(x, last), w, b, 0, n - last, vectors, elementwise)
-    return total(a0 + a1), total(b0 + b1)
+def write_row(apply, row, z, more):
+    """Write a row; return the sums of `more` elements of z, and of their squares."""
+    none, source = no_moments(z), Read(z, more, (), None)
+    first, second = read_and_write(pieces.moment, (none, none), source, TURNS, apply, row, more, 0)
+    return totals(first, second)
 
 
 @leaf
-def affine_row(y, x, z, n, more, weight, bias, coefs, joined, joins, streamed, elementwise):
-    """Normalise n contiguous elements of x; return the sums of `more` of z, and of their squares.
-
-    Like `along_affine.affine`, with a weight and a bias for each element if so said. `coefs` points
-    to the row's first coefficient in `row_coefficients`; the next row's follow.
-    """
+def normalize_row(row, z, more, elementwise):
+    """Do that, for a row whose elements have a weight and a bias each, or not."""
     if elementwise:
-        return row_body(y, x, z, n, more, weight, bias, coefs, joined, joins, streamed, True)
-    return row_body(y, x, z, n, more, weight, bias, coefs, joined, joins, streamed, False)
+        return write_row(pieces.normalize_elements, row, z, more)
+    return write_row(pieces.normalize, row, z, more)
 
 
 @leaf
-def affine_lines(y, x, view, row, mean, var, eps, weight, bias, streamed):
+def normalize_lines(y, x, view, row, norm, streamed):
     """Normalise a row of `width` lines, each of one weight and bias, asking for the next row."""
     _, _, group, width, run = view
-    centre, rstd = get(mean, row), reciprocal_deviation(get(var, row), eps, x)
+    centre, rstd = deviation_of(norm, row, x)
     slot, ahead = row % group * width, width * run
     joined, together = False, streamed and run >= 2 * lanes(x)
-    after = slot_coefficients(centre, rstd, weight, bias, slot, x)
+    # Of the type that rows have: what is compiled for those serves here.
+    none = null(norm.weight), null(norm.weight)
+    after = slot_coefficients(norm, centre, rstd, slot, x)
     for k in range(width):
-        coefs, joins = after, together and k + 1 < width
+        coefs, joins = splat(after), together and k + 1 < width
         if k + 1 < width:
-            after = slot_coefficients(centre, rstd, weight, bias, slot + k + 1, x)
+            after = slot_coefficients(norm, centre, rstd, slot + k + 1, x)
         here, there = at(y, k * run), at(x, k * run)
-        affine(here, there, run, ahead, coefs, after, joined, joins, streamed)
+        line = Write(here, there, run, coefs, none, splat(after), joined, joins, streamed)
+        write(pieces.normalize, line, ahead)
         joined = joins
+
+
+# --- gradients of rows whose elements have a weight each ------------------------------------------
+
+# Their parameters' gradients are as large as a row, and a row's own sums need its weights. A row is
+# read for its sums, then, from the cache, written and added to the parameters' sums: float64
+# vectors in memory, those of a tile of rows in one worker's cache.
+
+
+@leaf
+def tile_gradient(dy, x, n, weight, mean, tile):
+    """Return the three sums of one tile of a row of n elements."""
+    _, _, start, stop = cut(Runs(1, n, n), tile)
+    none, here, coefs = no_gradients(x), at((dy, x), start), (splat_wide(mean, x),)
+    run = Read(here, stop - start, coefs, at_if(weight, start))
+    first, second = read(pieces.gradient, (none, none), run, 0, 0, PAIRS)
+    return totals(first, second)
+
+
+@leaf
+def row_gradient(dy, x, n, weight, mean):
+    """Return the three sums of a row, its tiles added in order."""
+    s0, s1, sx = 0.0, 0.0, 0.0
+    _, _, tiles = along_tiles(1, n)
+    for tile in range(tiles):
+        t0, t1, tx = tile_gradient(dy, x, n, weight, mean, tile)
+        s0, s1, sx = s0 + t0, s1 + t1, sx + tx
+    return s0, s1, sx
+
+
+@leaf
+def row_table(table, dy, x, n, weight, mean, rstd, centred, sums):
+    """Write what `input_gradient_elements` needs to know of a row, in float64, from its sums.
+
+    That is its `gradient_coefficients`, rstd, and what x_hat is in units of their centre.
+    """
+    s0, s1, sx = sums
+    error = mean_error(sx, float(n), mean, x) if centred else 0.0
+    s1 = row_products(s1 - error * s0, dy, x, n, weight, mean, error, rstd)
+    s0 = s0 if centred else 0.0
+    found = gradient_coefficients(mean, rstd, error, s0, s1, float(n), True, x)
+    for i in range(5):
+        put(table, i, float(found[i]))
+    put(table, 5, rstd)
+    put(table, 6, rstd / gradient_scale(mean + error, rstd, x))
+
+
+@inlined
+def table_vectors(table, like):
+    """Return a vector of each number of `row_table`; x_hat's unit is a wide one."""
+    return (
+        splat(rounded(like, get(table, 0))),
+        splat(rounded(like, get(table, 1))),
+        splat(rounded(like, get(table, 2))),
+        splat(rounded(like, get(table, 3))),
+        splat(rounded(like, get(table, 4))),
+        splat(rounded(like, get(table, 5))),
+        splat_wide(get(table, 6), like),
+    )
+
+
+@inlined
+def write_gradient(row, following, weight):
+    """Do what `gradient_row` does, for weights or None."""
+    z, more, mean, _ = following
+    none, source = no_gradients(row.y), Read(z, more, (splat_wide(mean, row.y),), weight)
+    add, apply = pieces.gradient, pieces.input_gradient_elements
+    first, second = read_and_write(add, (none, none), source, PAIRS, apply, row, more, 0)
+    return totals(first, second)
+
+
+@leaf
+def gradient_row(dx, here, n, table, parameters, following, streamed):
+    """Write n contiguous elements of dx, and add to the sums of their parameters' gradients.
+
+    `here` points to dy and x. `parameters` are the weights, which may be null, and the sums, which
+    have memory for a vector on both sides. Meanwhile another row is read: returns the three sums of
+    what is `following`, (dy and x, how many elements, mean, weight).
+    """
+    weight, dweight, dbias = parameters
+    coefs, zweight = table_vectors(table, dx), following[3]
+    # Testing for a weight in the loop would keep loads and conversions apart: 1.2 times as slow.
+    if is_null(weight):
+        row = alone(dx, here, n, coefs, (None, dweight, dbias), streamed)
+        return write_gradient(row, following, None)
+    row = alone(dx, here, n, coefs, (weight, dweight, dbias), streamed)
+    return write_gradient(row, following, zweight)

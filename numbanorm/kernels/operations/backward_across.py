@@ -1,115 +1,107 @@
 """Backward operations across memory. `totals` is as in `backward_along`."""
 
 from numbanorm._status import MEMORY, OK
-from numbanorm.kernels.compile.options import leaf
-from numbanorm.kernels.loops.across_coefficients import repeat
-from numbanorm.kernels.loops.across_gradient import (
-    continue_columns,
-    fill_line,
-    gradient_rows,
-    sum_gradient_tile,
-)
-from numbanorm.kernels.loops.across_moments import column_total
-from numbanorm.kernels.operations.backward_along import (
-    backward_given,
+from numbanorm.kernels.compile.options import inlined, leaf
+from numbanorm.kernels.loops import pieces
+from numbanorm.kernels.loops.across import line_totals, tile_gradient
+from numbanorm.kernels.loops.coefficients import arrays, fill, repeat
+from numbanorm.kernels.loops.columns import Target
+from numbanorm.kernels.operations import slabs
+from numbanorm.kernels.operations.given import backward_given
+from numbanorm.kernels.operations.totals import (
     finish,
     finish_all,
-    line_slope,
+    input_coefficients,
     put_parameters,
     put_totals,
-    stored,
-)
-from numbanorm.kernels.operations.forward_across import (
-    coefficient_room,
-    line_lead,
-    lines_agree,
-    slab_room,
 )
 from numbanorm.kernels.simd.memory import fence, lanes
-from numbanorm.kernels.simd.pointers import allocate, as_like, at, get, is_null, put, release
+from numbanorm.kernels.simd.pointers import allocate, as_computed, at, get, is_null, put, release
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
-from numbanorm.kernels.tiles import (
-    across_fits,
-    across_tiles,
-    claim,
-    folds,
-    padded,
-    slab_bounds,
-    slab_count,
-    streams,
-)
+from numbanorm.kernels.tiles import across_fits, claim, streams
 
-# Arrays of `room` elements that a worker needs.
-SUMS, COEFFICIENTS = 4, 6
+
+@inlined
+def gradient_arrays(coefs, room):
+    """Return pointers to six arrays of coefficients."""
+    c0, c1, c2, c3, c4 = arrays(coefs, room)
+    return c0, c1, c2, c3, c4, at(coefs, 5 * room)
 
 
 @leaf
-def fill_means(work, room, view, b, start, n, fold, mean):
-    """Write the means of n columns of batch entry b from `start` on, `fold` times."""
-    _, _, group, width, run = view
-    means = at(work, 3 * room)
+def fill_means(means, view, place, fold, mean):
+    """Write the means of a slab's columns, `fold` times."""
+    b, _, start, stop = place
+    n, per = stop - start, view[3] * view[4]
     for j in range(n):
-        put(means, j, get(mean, b * group + (start + j) // (width * run)))
-    repeat(means, 1, room, n, n * fold)
+        put(means, j, get(mean, b * view[2] + (start + j) // per))
+    repeat(means, n, n * fold)
 
 
 @leaf
-def fill_gradient(coefs, room, view, b, start, n, fold, rstd, weight, table):
-    """Write all coefficients of those columns; `table` has five of each statistic, by `finish`."""
+def fill_gradient(coefs, view, place, fold, forward, table):
+    """Write the coefficients of a slab's columns, `fold` times and a vector more."""
     _, _, group, width, run = view
-    for slot in range(start // run, (start + n) // run):
-        line, first = b * group * width + slot, slot * run - start
-        found = stored(table, line // width, coefs)
-        for k in range(5):
-            fill_line(coefs, room, k, first, run, found[k])
-        fill_line(coefs, room, 5, first, run, line_slope(view, line, rstd, weight, coefs))
-    continue_columns(coefs, room, 6, n, fold)
+    b, _, start, stop = place
+    n = stop - start
+    for slot in range(start // run, stop // run):
+        line = b * group * width + slot
+        values = input_coefficients(view, forward, table, line, coefs[0])
+        fill(at(coefs, slot * run - start), run, values)
+    for k in range(6):
+        repeat(coefs[k], n, n * fold + lanes(coefs))
 
 
 @leaf
-def line_totals(work, room, view, n, fold, slot, start, like):
-    """Return the three sums of one line of a tile, from its column sums."""
-    run = view[4]
-    first = slot * run - start
-    return (
-        column_total(work, first, run, fold, n, like),
-        column_total(at(work, room), first, run, fold, n, like),
-        column_total(at(work, 2 * room), first, run, fold, n, like),
-    )
+def add_tile(tile, work, view, place, sums, lines):
+    """Add the three sums of each line of a tile to `sums`.
+
+    These are those of the first line of all columns; `lines` is how far the three kinds are apart.
+    """
+    run, start = view[4], place.start
+    tile_gradient(tile, work)
+    for slot in range(start // run, place.stop // run):
+        t0, t1, tx = line_totals(work, tile.n, tile.fold, slot * run - start, run, tile.x[1])
+        found = get(sums, slot) + t0, get(sums, lines + slot) + t1, get(sums, 2 * lines + slot) + tx
+        put_totals(sums, lines, slot, found)
+
+
+@inlined
+def clear_lines(sums, lines, view, place):
+    """Set the three sums of a slab's lines to zero."""
+    for slot in range(place.start // view[4], place.stop // view[4]):
+        put_totals(sums, lines, slot, (0.0, 0.0, 0.0))
 
 
 # --- sums ---------------------------------------------------------------------------------------
 
 
+@inlined
+def enter_summing(view, cut, place, args):
+    """Write the means of a slab's columns."""
+    _, mean, _, work = args
+    fill_means(work[3], view, place, cut.fold, mean)
+
+
+@inlined
+def visit_summing(view, cut, place, args):
+    """Write the three sums of each line of a place."""
+    source, _, partial, work = args
+    slots = view[2] * view[3]
+    sums = at(partial, 3 * (place.b * cut.tiles + place.tile) * slots)
+    clear_lines(sums, slots, view, place)
+    _, tile = slabs.tile_at(source, view, cut, place)
+    add_tile(tile, work, view, place, sums, slots)
+
+
 @leaf
 def sums_worker(queue, view, args):
-    """Write the three sums of every tile of every line, tile by tile."""
-    dy, x, mean, partial, slab, work, room = args
-    work = at(work, queue[1] * SUMS * room)
-    batch, outer, group, width, run = view
-    columns, slots = group * width * run, group * width
-    fold = folds(columns, lanes(x))
-    rows, tiles = across_tiles(outer, columns, fold)
-    slabs = slab_count(columns, slab, 0)
-    units = batch * tiles * slabs
-    filled = -1
-    unit, _ = claim(queue, units, 1, False)
-    while unit < units:
-        b, tile = unit // (tiles * slabs), unit % tiles
-        start, stop = slab_bounds(columns, slab, 0, unit // tiles % slabs)
-        n = stop - start
-        if unit // tiles != filled:
-            fill_means(work, room, view, b, start, n, fold, mean)
-            filled = unit // tiles
-        i = (b * outer + tile * rows) * columns + start
-        here = min(rows, outer - tile * rows)
-        sum_gradient_tile(at(dy, i), at(x, i), here, columns, n, fold, work, room)
-        base = at(partial, 3 * (b * tiles + tile) * slots)
-        for slot in range(start // run, stop // run):
-            found = line_totals(work, room, view, n, fold, slot, start, x)
-            put_totals(base, slots, slot, found)
-        unit, _ = claim(queue, units, 1, False)
+    """Write the three sums of every tile of every line."""
+    dy, forward, partial, room = args
+    cut = slabs.cut_of(view, forward.x, room.slab, 0)
+    here = (dy, forward.x), forward.mean, partial, slabs.sums_of(room, queue[1])
+    slabs.each_tile(queue, view, cut, room.slab, False, enter_summing, visit_summing, here)
 
 
 @leaf
@@ -132,45 +124,33 @@ def merge_sums(view, tiles, partial, totals):
 # --- the input's gradient -------------------------------------------------------------------------
 
 
+@inlined
+def enter_writing(view, cut, place, args):
+    """Write the coefficients of a slab's columns."""
+    target, forward, table = args
+    fill_gradient(target.coefs, view, place, cut.fold, forward, table)
+
+
+@inlined
+def visit_writing(view, cut, place, args):
+    """Write dx of a place."""
+    slabs.write_tile(pieces.input_gradient, args[0], view, cut, place)
+
+
+@inlined
+def target_of(dx, dy, forward, room, worker, streamed):
+    """Return where a worker writes dx, from what and by what."""
+    coefs = gradient_arrays(slabs.coefficients_of(room, worker), room.each)
+    return Target(dx, (dy, forward.x), coefs, forward.training, streamed)
+
+
 @leaf
 def apply_worker(queue, view, args):
     """Write dx, last rows first, by the coefficients of each statistic."""
-    dx, dy, x, weight, rstd, table, training, slab, coefs, room, streamed = args
-    coefs = at(coefs, queue[1] * COEFFICIENTS * room + lanes(x))
-    batch, outer, group, width, run = view
-    columns = group * width * run
-    fold = folds(columns, lanes(x))
-    rows, tiles = across_tiles(outer, columns, fold)
-    lead = line_lead(dx, view)
-    slabs = slab_count(columns, slab, lead)
-    units = batch * tiles * slabs
-    filled = -1
-    unit, _ = claim(queue, units, 1, True)
-    while unit < units:
-        b, tile = unit // (tiles * slabs), unit % tiles
-        start, stop = slab_bounds(columns, slab, lead, unit // tiles % slabs)
-        n = stop - start
-        if unit // tiles != filled:
-            fill_gradient(coefs, room, view, b, start, n, fold, rstd, weight, table)
-            filled = unit // tiles
-        e = (b * outer + tile * rows) * columns + start
-        whole = lines_agree(at(dx, e), n, columns, fold)
-        here = min(rows, outer - tile * rows)
-        gradient_rows(
-            at(dx, e),
-            at(dy, e),
-            at(x, e),
-            here,
-            columns,
-            n,
-            fold,
-            whole,
-            coefs,
-            room,
-            training,
-            streamed,
-        )
-        unit, _ = claim(queue, units, 1, True)
+    dx, dy, forward, table, room, streamed = args
+    cut = slabs.cut_of(view, dx, room.slab, slabs.line_lead(dx, view))
+    here = target_of(dx, dy, forward, room, queue[1], streamed), forward, table
+    slabs.each_tile(queue, view, cut, room.slab, True, enter_writing, visit_writing, here)
     if streamed:
         fence()
 
@@ -181,57 +161,29 @@ def apply_worker(queue, view, args):
 @leaf
 def backward_worker(queue, view, args):
     """Take slabs one by one: sum all their rows, then write their dx, last tile first."""
-    (
-        dx, dy, x, weight, mean, rstd, totals, table, training, slab, work, coefs, room, streamed,
-    ) = args  # fmt: skip
-    work = at(work, queue[1] * SUMS * room)
-    coefs = at(coefs, queue[1] * COEFFICIENTS * room + lanes(x))
-    batch, outer, group, width, run = view
-    columns, slots, lines = group * width * run, group * width, batch * group * width
-    fold = folds(columns, lanes(x))
-    rows, tiles = across_tiles(outer, columns, fold)
-    lead = line_lead(dx, view)
-    slabs = slab_count(columns, slab, lead)
-    unit, _ = claim(queue, batch * slabs, 1, False)
-    while unit < batch * slabs:
-        b = unit // slabs
-        start, stop = slab_bounds(columns, slab, lead, unit % slabs)
-        n, base = stop - start, b * outer * columns + start
-        fill_means(work, room, view, b, start, n, fold, mean)
-        for slot in range(start // run, stop // run):
-            put_totals(totals, lines, b * slots + slot, (0.0, 0.0, 0.0))
-        for t in range(tiles):
-            e, here = base + t * rows * columns, min(rows, outer - t * rows)
-            sum_gradient_tile(at(dy, e), at(x, e), here, columns, n, fold, work, room)
-            for slot in range(start // run, stop // run):
-                line = b * slots + slot
-                t0, t1, tx = line_totals(work, room, view, n, fold, slot, start, x)
-                t0, t1 = get(totals, line) + t0, get(totals, lines + line) + t1
-                put_totals(totals, lines, line, (t0, t1, get(totals, 2 * lines + line) + tx))
-        for g in range(start // (width * run), stop // (width * run)):
-            found = finish(view, b * group + g, mean, rstd, weight, totals, training, dy, x)
-            for i in range(5):
-                put(table, 5 * (b * group + g) + i, float(found[i]))
-        fill_gradient(coefs, room, view, b, start, n, fold, rstd, weight, table)
-        for i in range(tiles):
-            t = tiles - 1 - i
-            e, here = base + t * rows * columns, min(rows, outer - t * rows)
-            whole = lines_agree(at(dx, e), n, columns, fold)
-            gradient_rows(
-                at(dx, e),
-                at(dy, e),
-                at(x, e),
-                here,
-                columns,
-                n,
-                fold,
-                whole,
-                coefs,
-                room,
-                training,
-                streamed,
-            )
-        unit, _ = claim(queue, batch * slabs, 1, False)
+    dx, dy, forward, totals, table, room, streamed = args
+    work, target = (
+        slabs.sums_of(room, queue[1]),
+        target_of(dx, dy, forward, room, queue[1], streamed),
+    )
+    batch, _, group, width, run = view
+    cut, slots = slabs.cut_of(view, dx, room.slab, slabs.line_lead(dx, view)), group * width
+    unit, _ = claim(queue, batch * cut.slabs, 1, False)
+    while unit < batch * cut.slabs:
+        place = slabs.place_of(cut, room.slab, unit, 0)
+        sums, g = at(totals, place.b * slots), place.b * group
+        fill_means(work[3], view, place, cut.fold, forward.mean)
+        clear_lines(sums, batch * slots, view, place)
+        for t in range(cut.tiles):
+            _, tile = slabs.tile_at(target.x, view, cut, slabs.place_of(cut, room.slab, unit, t))
+            add_tile(tile, work, view, place, sums, batch * slots)
+        for s in range(g + place.start // (width * run), g + place.stop // (width * run)):
+            finish(view, s, forward, totals, table, dy)
+        fill_gradient(target.coefs, view, place, cut.fold, forward, table)
+        for t in range(cut.tiles - 1, -1, -1):
+            here = slabs.place_of(cut, room.slab, unit, t)
+            slabs.write_tile(pieces.input_gradient, target, view, cut, here)
+        unit, _ = claim(queue, batch * cut.slabs, 1, False)
     if streamed:
         fence()
 
@@ -239,28 +191,28 @@ def backward_worker(queue, view, args):
 @operation
 def backward(view, args, workers):
     """Write all gradients; see `backward_given`."""
-    dx, dweight, dbias, dy, x, weight, mean, rstd, training, _ = backward_given(args)
+    to, dy, forward = backward_given(args)
     batch, _, group, width, _ = view
-    lines, streamed = batch * group * width, streams(view, x)
-    slab, room, tiles = slab_room(view, x, workers)
-    fits = across_fits(view, lanes(x), workers)
-    sums, coefs = padded(workers * SUMS * room), coefficient_room(x, COEFFICIENTS, room, workers)
-    partials = 0 if fits else 3 * lines * tiles
-    work = allocate(sums + padded(coefs) + 3 * lines + 5 * batch * group + partials)
+    lines, streamed = batch * group * width, streams(view, to.dx)
+    slab, each = slabs.slab_room(view, to.dx, workers)
+    cut, fits = slabs.cut_of(view, to.dx, slab, 0), across_fits(view, lanes(to.dx), workers)
+    sums = slabs.sums_size(workers, each)
+    fixed = sums + slabs.coefficients_size(workers, each, to.dx)
+    work = allocate(fixed + 3 * lines + 5 * batch * group + (0 if fits else 3 * lines * cut.tiles))
     if is_null(work):
         return MEMORY
-    totals = at(work, sums + padded(coefs))
-    coefs, table = as_like(at(work, sums), x), at(totals, 3 * lines)
+    totals = at(work, fixed)
+    table = at(totals, 3 * lines)
+    room = slabs.Room(slab, each, work, as_computed(at(work, sums), to.dx))
     if fits:
-        given = dx, dy, x, weight, mean, rstd, totals, table, training
-        launch(backward_worker, workers, view, (*given, slab, work, coefs, room, streamed))
+        given = to.dx, dy, forward, totals, table, room, streamed
+        launch(backward_worker, workers, view, given)
     else:
         partial = at(table, 5 * batch * group)
-        launch(sums_worker, workers, view, (dy, x, mean, partial, slab, work, room))
-        merge_sums(view, tiles, partial, totals)
-        finish_all(view, mean, rstd, weight, totals, table, training, dy, x)
-        given = dx, dy, x, weight, rstd, table, training
-        launch(apply_worker, workers, view, (*given, slab, coefs, room, streamed))
-    put_parameters(view, totals, dweight, dbias)
+        launch(sums_worker, workers, view, (dy, forward, partial, room))
+        merge_sums(view, cut.tiles, partial, totals)
+        finish_all(view, forward, totals, table, dy)
+        launch(apply_worker, workers, view, (to.dx, dy, forward, table, room, streamed))
+    put_parameters(view, totals, to)
     release(work)
     return OK

@@ -7,7 +7,7 @@ beside eps, a part of 1e-5 and less, which the rounding of float32 coefficients 
 from numbanorm._status import MEMORY, OK
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.statistics import mean_error, or_else
-from numbanorm.kernels.operations.backward_along import backward_given
+from numbanorm.kernels.operations.given import backward_given, line_runs, line_start
 from numbanorm.kernels.simd.pointers import allocate, at, get, is_null, put, release
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
@@ -18,66 +18,76 @@ SLAB = 1024
 
 
 @leaf
-def statistic_gradient(dx, dy, x, weight, mean, rstd, view, entry, group, sums, centred):
+def statistic_gradient(dx, dy, forward, view, s, sums):
     """Write dx of one statistic, and add its gradients of weight and bias to `sums`.
 
-    `sums` has the weight's of all groups before the bias's. If not `centred`, mean is 0.
+    `sums` has the weight's of all groups before the bias's.
     """
+    x, weight, _, _, _, centred = forward
     _, outer, groups, width, run = view
-    count, slots = float(outer * width * run), groups * width
-    row, stride = slots * run, width * run
-    first = entry * outer * row + group * stride
-    error = 0.0
-    if centred:
-        for o in range(outer):
-            for i in range(first + o * row, first + o * row + stride):
-                error += get(x, i) - mean
-        # float64 data have no wider type in which the mean could hold it.
-        error = mean_error(error, count, mean, x)
+    count, slots, first = float(outer * width * run), groups * width, s % groups * width
+    mean, rstd = or_else(forward.mean, s, 0.0), get(forward.rstd, s)
+    # float64 data have no wider type in which the mean could hold it.
+    error = mean_error(sum_centred(x, view, s, mean), count, mean, x) if centred else 0.0
     weighted0, weighted1 = 0.0, 0.0
     for k in range(width):
-        s0, s1 = 0.0, 0.0
-        for o in range(outer):
-            start = first + o * row + k * run
-            for i in range(start, start + run):
-                s0 += get(dy, i)
-                s1 += get(dy, i) * ((get(x, i) - mean - error) * rstd)
-        slot = group * width + k
+        s0, s1 = line_sums(dy, x, view, s * width + k, mean, error, rstd)
+        slot = first + k
         put(sums, slot, get(sums, slot) + s1)
         put(sums, slots + slot, get(sums, slots + slot) + s0)
         w = or_else(weight, slot, 1.0)
         weighted0, weighted1 = weighted0 + w * s0, weighted1 + w * s1
     constant, share = weighted0 / count if centred else 0.0, weighted1 / count
+    runs = line_runs(view)
     for k in range(width):
-        w = or_else(weight, group * width + k, 1.0)
+        w, start = or_else(weight, first + k, 1.0), line_start(view, s * width + k)
         for o in range(outer):
-            start = first + o * row + k * run
-            for i in range(start, start + run):
+            for i in range(start + o * runs.stride, start + o * runs.stride + run):
                 x_hat = (get(x, i) - mean - error) * rstd
                 put(dx, i, rstd * (w * get(dy, i) - constant - x_hat * share))
+
+
+@inlined
+def sum_centred(x, view, s, mean):
+    """Return the sum of x - mean over a statistic, in the order of memory."""
+    _, outer, _, width, run = view
+    start, stride, total = line_start(view, s * width), line_runs(view).stride, 0.0
+    for o in range(outer):
+        for i in range(start + o * stride, start + o * stride + width * run):
+            total += get(x, i) - mean
+    return total
+
+
+@inlined
+def line_sums(dy, x, view, line, mean, error, rstd):
+    """Return the sums of dy and of dy * x_hat over a line."""
+    _, outer, _, _, run = view
+    start, stride, s0, s1 = line_start(view, line), line_runs(view).stride, 0.0, 0.0
+    for o in range(outer):
+        for i in range(start + o * stride, start + o * stride + run):
+            s0 += get(dy, i)
+            s1 += get(dy, i) * ((get(x, i) - mean - error) * rstd)
+    return s0, s1
 
 
 @leaf
 def backward_worker(queue, view, args):
     """Take slabs of the statistics of tiles of batch entries."""
-    dx, dy, x, weight, mean, rstd, partial, centred = args
+    dx, dy, forward, partial = args
     batch, _, groups, width, _ = view
-    rows, tiles = row_tiles(batch, groups * width)
+    slots = groups * width
+    rows, tiles = row_tiles(batch, slots)
     slabs = ceil_div(groups, SLAB)
     unit, _ = claim(queue, tiles * slabs, 1, False)
     while unit < tiles * slabs:
         tile, first = unit // slabs, unit % slabs * SLAB
-        stop, sums = min(first + SLAB, groups), at(partial, 2 * tile * groups * width)
+        stop, sums = min(first + SLAB, groups), at(partial, 2 * tile * slots)
         for slot in range(first * width, stop * width):
             put(sums, slot, 0.0)
-            put(sums, groups * width + slot, 0.0)
+            put(sums, slots + slot, 0.0)
         for entry in range(tile * rows, min((tile + 1) * rows, batch)):
             for group in range(first, stop):
-                s = entry * groups + group
-                statistic_gradient(
-                    dx, dy, x, weight, or_else(mean, s, 0.0), get(rstd, s), view, entry, group,
-                    sums, centred,
-                )  # fmt: skip
+                statistic_gradient(dx, dy, forward, view, entry * groups + group, sums)
         unit, _ = claim(queue, tiles * slabs, 1, False)
 
 
@@ -95,14 +105,14 @@ def put_sums(gradient, partial, slots, tiles, k):
 @operation
 def backward(view, args, workers):
     """Write all gradients; see `backward_given`."""
-    dx, dweight, dbias, dy, x, weight, mean, rstd, _, centred = backward_given(args)
+    to, dy, forward = backward_given(args)
     slots = view[2] * view[3]
     _, tiles = row_tiles(view[0], slots)
     partial = allocate(2 * tiles * slots)
     if is_null(partial):
         return MEMORY
-    launch(backward_worker, workers, view, (dx, dy, x, weight, mean, rstd, partial, centred))
-    put_sums(dweight, partial, slots, tiles, 0)
-    put_sums(dbias, partial, slots, tiles, 1)
+    launch(backward_worker, workers, view, (to.dx, dy, forward, partial))
+    put_sums(to.dweight, partial, slots, tiles, 0)
+    put_sums(to.dbias, partial, slots, tiles, 1)
     release(partial)
     return OK

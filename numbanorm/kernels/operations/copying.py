@@ -3,42 +3,41 @@
 from numbanorm._status import OK
 from numbanorm._tiles import CLAIM
 from numbanorm.kernels.compile.options import inlined, leaf
-from numbanorm.kernels.loops.along_affine import peel, put_vector
-from numbanorm.kernels.simd.memory import fence, lanes, load, load_first, store_lanes
+from numbanorm.kernels.loops.runs import AHEAD, alone, write
+from numbanorm.kernels.simd.memory import fence, lanes
 from numbanorm.kernels.simd.pointers import at, is_null, optional, pointer
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
-from numbanorm.kernels.tiles import ceil_div, claim, piece, size_of, streams
+from numbanorm.kernels.tiles import ceil_div, following, piece, size_of, streams
 
 
 @inlined
-def plus(v, z, i, n):
-    """Return v plus the n elements at z[i], if z is not null."""
-    return v if is_null(z) else v + load_first(at(z, i), n)
+def same(v, coefs, given, i, part):
+    """Return what was read."""
+    return v
+
+
+@inlined
+def added(v, coefs, given, i, part):
+    """Return the sum of what was read in two places."""
+    return v[0] + v[1]
 
 
 @leaf
 def copy_worker(queue, view, args):
     """Write pieces of x, or of x + z if there is a z, to y."""
     y, x, z, streamed = args
-    n = size_of(view)
-    parts, step = ceil_div(n, CLAIM), lanes(x)
-    part, _ = claim(queue, parts, 1, False)
+    n, ahead = size_of(view), AHEAD * lanes(y)
+    parts = ceil_div(n, CLAIM)
+    part, stop = following(queue, parts, 1, False, -1, 0)
     while part < parts:
-        first, stop = piece(n, parts, part)
-        head = first + peel(at(y, first), stop - first, streamed)
-        last = stop - (stop - head) % step
-        v = plus(load_first(at(x, first), head - first), z, first, head - first)
-        store_lanes(at(y, first), v, 0, head - first)
+        first, end = piece(n, parts, part)
+        to, size = at(y, first), end - first
         if is_null(z):
-            for i in range(head, last, step):
-                put_vector(at(y, i), load(at(x, i)), streamed)
+            write(same, alone(to, at(x, first), size, (), None, streamed), ahead)
         else:
-            for i in range(head, last, step):
-                put_vector(at(y, i), load(at(x, i)) + load(at(z, i)), streamed)
-        v = plus(load_first(at(x, last), stop - last), z, last, stop - last)
-        store_lanes(at(y, last), v, 0, stop - last)
-        part, _ = claim(queue, parts, 1, False)
+            write(added, alone(to, at((x, z), first), size, (), None, streamed), ahead)
+        part, stop = following(queue, parts, 1, False, part, stop)
     if streamed:
         fence()
 

@@ -1,65 +1,37 @@
-"""Forward operations along memory.
-
-Arrays are flat and contiguous; `view` is (batch, outer, group, width, run); weight and bias may be
-empty, or null; mean and var hold (batch, group) values, float64 where they are results.
-"""
+"""Forward operations along memory; see `given`."""
 
 from numbanorm._status import MEMORY, OK
 from numbanorm._tiles import CLAIM
 from numbanorm.kernels.compile.options import inlined, leaf
-from numbanorm.kernels.loops.along_affine import AHEAD
-from numbanorm.kernels.loops.along_affine import affine as affine_run
-from numbanorm.kernels.loops.along_both import normalize_lines_reading, normalize_reading
-from numbanorm.kernels.loops.along_moments import slice_moments, tile_moments
+from numbanorm.kernels.loops import pieces
+from numbanorm.kernels.loops.along import (
+    BUNDLE,
+    BUNDLE_ROOM,
+    normalize_lines_reading,
+    normalize_reading,
+    slice_moments,
+    tile_moments,
+)
+from numbanorm.kernels.loops.coefficients import keep_coefficients, line_coefficients
 from numbanorm.kernels.loops.far import settle_far
-from numbanorm.kernels.loops.statistics import coefficients, merge, or_else, reciprocal_deviation
+from numbanorm.kernels.loops.runs import AHEAD, Write, alone, write
+from numbanorm.kernels.loops.statistics import merge
+from numbanorm.kernels.operations.given import forward_given, runs_of, statistic_start
 from numbanorm.kernels.simd.memory import fence, lanes
 from numbanorm.kernels.simd.pointers import (
     allocate,
     at,
     get,
     is_null,
-    optional,
     pointer,
     put,
     release,
     stack_doubles,
 )
+from numbanorm.kernels.simd.vec import splat
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
-from numbanorm.kernels.tiles import along_tiles, ceil_div, claim, piece, streams
-
-
-@inlined
-def forward_given(args):
-    """Return what forward operations are given, as pointers; weight and bias may be empty.
-
-    (y, x, weight, bias, mean, var, eps, how): `how` is, for given statistics, whether to start at
-    the end, where x is still in the cache; for x's own, whether to centre x (else, in rows only, it
-    is normalised by its mean square).
-    """
-    y, x, weight, bias, mean, var, eps, how = args
-    y, x, weight, bias = pointer(y), pointer(x), optional(weight), optional(bias)
-    return y, x, weight, bias, pointer(mean), pointer(var), eps, how
-
-
-@inlined
-def slice_start(view, s):
-    """Return the index of the first element of statistic s."""
-    _, outer, group, width, run = view
-    return (s // group * outer * group + s % group) * width * run
-
-
-@inlined
-def line_coefficients(view, line, mean, var, eps, weight, bias, like):
-    """Return the coefficients of a line: `run` elements with one weight and one statistic."""
-    _, outer, group, width, _ = view
-    slot = line % (group * width)
-    s = line // (outer * group * width) * group + slot // width
-    rstd = reciprocal_deviation(get(var, s), eps, like)
-    weighted, biased = or_else(weight, slot, 1.0), or_else(bias, slot, 0.0)
-    return coefficients(get(mean, s), rstd, weighted, biased, like)
-
+from numbanorm.kernels.tiles import along_tiles, ceil_div, claim, following, piece, streams
 
 # --- moments ------------------------------------------------------------------------------------
 
@@ -68,21 +40,18 @@ def line_coefficients(view, line, mean, var, eps, weight, bias, like):
 def moments_worker(queue, view, args):
     """Write (count, mean, m2) of every tile of every statistic, in order."""
     x, partial = args
-    batch, outer, group, width, run = view
-    chunk, stride = width * run, group * width * run
-    rows, _, tiles = along_tiles(outer, chunk)
-    step = max(1, CLAIM // max(1, rows * min(chunk, CLAIM)))
-    sums = stack_doubles(64)
-    units = batch * group * tiles
-    first, many = claim(queue, units, step, False)
-    while many > 0:
-        for unit in range(first, first + many):
-            base = at(x, slice_start(view, unit // tiles))
-            count, mean, m2 = tile_moments(sums, base, outer, stride, chunk, unit % tiles)
-            put(partial, 3 * unit, count)
-            put(partial, 3 * unit + 1, mean)
-            put(partial, 3 * unit + 2, m2)
-        first, many = claim(queue, units, step, False)
+    runs = runs_of(view)
+    rows, _, tiles = along_tiles(runs.outer, runs.chunk)
+    step = max(1, CLAIM // max(1, rows * min(runs.chunk, CLAIM)))
+    units = view[0] * view[2] * tiles
+    unit, stop = following(queue, units, step, False, -1, 0)
+    while unit < units:
+        base = at(x, statistic_start(view, unit // tiles))
+        count, mean, m2 = tile_moments(base, runs, unit % tiles)
+        put(partial, 3 * unit, count)
+        put(partial, 3 * unit + 1, mean)
+        put(partial, 3 * unit + 2, m2)
+        unit, stop = following(queue, units, step, False, unit, stop)
 
 
 @leaf
@@ -107,9 +76,8 @@ def moments(view, args, workers):
     """Write the mean and biased variance of each statistic; `args` is (x, mean, var)."""
     x, mean, var = args
     x, mean, var = pointer(x), pointer(mean), pointer(var)
-    batch, outer, group, width, run = view
-    _, _, tiles = along_tiles(outer, width * run)
-    partial = allocate(3 * batch * group * tiles)
+    _, _, tiles = along_tiles(view[1], view[3] * view[4])
+    partial = allocate(3 * view[0] * view[2] * tiles)
     if is_null(partial):
         return MEMORY
     launch(moments_worker, workers, view, (x, partial))
@@ -124,7 +92,7 @@ def moments(view, args, workers):
 @leaf
 def affine_worker(queue, view, args):
     """Normalise lines by given statistics; `backwards` starts at the end, where x is cached."""
-    y, x, weight, bias, mean, var, eps, backwards, streamed = args
+    y, x, norm, backwards, streamed = args
     batch, outer, group, width, run = view
     parts = ceil_div(run, CLAIM)
     units = batch * outer * group * width * parts
@@ -132,44 +100,31 @@ def affine_worker(queue, view, args):
     start, count = claim(queue, units, step, backwards)
     while count > 0:
         if parts == 1:
-            affine_lines(y, x, weight, bias, mean, var, eps, view, start, count, streamed)
+            normalize_lines(y, x, view, norm, start, count, streamed)
         else:
             line = start // parts
             begin, end = piece(run, parts, start % parts)
-            coefs = line_coefficients(view, line, mean, var, eps, weight, bias, x)
-            begin, n = line * run + begin, end - begin
-            affine_run(
-                at(y, begin),
-                at(x, begin),
-                n,
-                AHEAD * lanes(x),
-                coefs,
-                coefs,
-                False,
-                False,
-                streamed,
-            )
+            coefs, e = splat(line_coefficients(view, norm, line, x)), line * run + begin
+            part = alone(at(y, e), at(x, e), end - begin, coefs, None, streamed)
+            write(pieces.normalize, part, AHEAD * lanes(x))
         start, count = claim(queue, units, step, backwards)
     if streamed:
         fence()
 
 
 @leaf
-def affine_lines(y, x, weight, bias, mean, var, eps, view, first, count, streamed):
+def normalize_lines(y, x, view, norm, first, count, streamed):
     """Normalise lines that follow one another in memory."""
     run = view[4]
-    together, ahead = streamed and run >= 2 * lanes(x), AHEAD * lanes(x)
-    coefs = line_coefficients(view, first, mean, var, eps, weight, bias, x)
+    together = streamed and run >= 2 * lanes(x)
+    coefs = after = line_coefficients(view, norm, first, x)
     for line in range(first, first + count):
-        joins = together and line + 1 < first + count
         if line + 1 < first + count:
-            after = line_coefficients(view, line + 1, mean, var, eps, weight, bias, x)
-        else:
-            after = coefs
-        joined = together and line > first
-        affine_run(
-            at(y, line * run), at(x, line * run), run, ahead, coefs, after, joined, joins, streamed
-        )
+            after = line_coefficients(view, norm, line + 1, x)
+        joined, joins = together and line > first, together and line + 1 < first + count
+        here, there = at(y, line * run), at(x, line * run)
+        row = Write(here, there, run, splat(coefs), None, splat(after), joined, joins, streamed)
+        write(pieces.normalize, row, AHEAD * lanes(x))
         coefs = after
 
 
@@ -184,8 +139,8 @@ def affine(view, args, workers):
 
 
 # A bundle of adjacent statistics is worked on together where each has short runs, so that memory is
-# read and written in long ones. It is bounded by the room for its sums, and by a cache's size.
-BUNDLE = 16
+# read and written in long ones. It is bounded by the room for its sums, `BUNDLE`, and by a cache's
+# size.
 LONG_RUN = 2048
 BUNDLE_ELEMENTS = 1 << 17
 
@@ -201,116 +156,94 @@ def bundle_size(view):
     return max(1, min(size, BUNDLE, group))
 
 
+@inlined
+def bundle_of(group, size, unit):
+    """Return a bundle's first statistic and how many it has; the last of a row may have fewer."""
+    each = ceil_div(group, size)
+    g = unit % each * size
+    return unit // each * group + g, min(size, group - g)
+
+
 @leaf
 def normalize_worker(queue, view, args):
     """Take statistics, or bundles of them, one by one: normalise it while reading the next.
 
     Where neither applies, the two steps take turns instead.
     """
-    y, x, weight, bias, mean, var, eps, _, streamed = args
+    y, x, norm, _, streamed = args
     batch, outer, group, width, run = view
-    chunk, stride, size = width * run, group * width * run, bundle_size(view)
-    each = ceil_div(group, size)
-    units = batch * each
-    step = max(1, CLAIM // max(1, outer * chunk * size))
-    sums, table = stack_doubles(1024), stack_doubles(80)
-    unit, many = claim(queue, units, step, False)
-    stop = unit + many
+    size = bundle_size(view)
+    units = batch * ceil_div(group, size)
+    step = max(1, CLAIM // max(1, outer * width * run * size))
+    room = stack_doubles(BUNDLE_ROOM)
+    unit, stop = following(queue, units, step, False, -1, 0)
     if unit < units:
-        read_bundle(sums, x, view, unit, size, mean, var)
+        read_bundle(x, view, bundle_of(group, size, unit), norm)
     while unit < units:
-        after = unit + 1
-        if after == stop:
-            after, many = claim(queue, units, step, False)
-            stop = after + many
-        s, here = bundle_of(group, size, each, unit)
-        then, there = bundle_of(group, size, each, after)
+        after, stop = following(queue, units, step, False, unit, stop)
+        this, then = bundle_of(group, size, unit), bundle_of(group, size, after)
         if width > 1 and outer == 1 and after < units:
-            rstd = reciprocal_deviation(get(var, s), eps, x)
-            put(mean, then, 0.0)
-            put(var, then, 0.0)
-            normalize_lines_reading(
-                sums,
-                at(y, slice_start(view, s)),
-                at(x, slice_start(view, s)),
-                at(x, slice_start(view, then)),
-                width,
-                run,
-                s % group * width,
-                get(mean, s),
-                rstd,
-                weight,
-                bias,
-                at(mean, then),
-                at(var, then),
-                streamed,
-            )
-            put(var, then, get(var, then) / float(chunk))
-            settle_far(view, x, then, 1, mean, var)
-        elif width == 1 and after < units and here == there:
-            for k in range(here):
-                line = s // group * outer * group + s % group + k
-                coefs = line_coefficients(view, line, mean, var, eps, weight, bias, x)
-                for i in range(5):
-                    put(table, 5 * k + i, float(coefs[i]))
-                put(mean, then + k, 0.0)
-                put(var, then + k, 0.0)
-            base, z = slice_start(view, s), at(x, slice_start(view, then))
-            normalize_reading(
-                sums,
-                at(y, base),
-                at(x, base),
-                z,
-                outer,
-                stride,
-                chunk,
-                here,
-                table,
-                0.0,
-                at(mean, then),
-                at(var, then),
-                streamed,
-            )
-            for k in range(here):
-                put(var, then + k, get(var, then + k) / float(outer * chunk))
-            settle_far(view, x, then, here, mean, var)
+            lines_reading(y, x, view, norm, this[0], then[0], streamed)
+        elif width == 1 and after < units and this[1] == then[1]:
+            bundle_reading(room, y, x, view, norm, this, then[0], streamed)
         else:
-            affine_bundle(y, x, weight, bias, mean, var, eps, view, s, here, streamed)
+            normalize_bundle(y, x, view, norm, this, streamed)
             if after < units:
-                read_bundle(sums, x, view, after, size, mean, var)
+                read_bundle(x, view, then, norm)
         unit = after
     if streamed:
         fence()
 
 
-@inlined
-def bundle_of(group, size, each, unit):
-    """Return a bundle's first statistic and how many it has; the last of a row may have fewer."""
-    g = unit % each * size
-    return unit // each * group + g, min(size, group - g)
-
-
-@inlined
-def read_bundle(sums, x, view, unit, size, mean, var):
-    """Write the mean and variance of each statistic of a bundle."""
-    _, outer, group, width, run = view
-    stride, each = group * width * run, ceil_div(group, size)
-    first, count = bundle_of(group, size, each, unit)
-    for s in range(first, first + count):
-        base = at(x, slice_start(view, s))
-        centre, m2 = slice_moments(sums, base, outer, stride, width * run)
-        put(mean, s, centre)
-        put(var, s, m2 / float(outer * width * run))
-    settle_far(view, x, first, count, mean, var)
+@leaf
+def lines_reading(y, x, view, norm, s, then, streamed):
+    """Normalise statistic s, several lines, and find the next one's."""
+    here, z = statistic_start(view, s), at(x, statistic_start(view, then))
+    normalize_lines_reading(at(y, here), at(x, here), z, view, norm, s, then, streamed)
+    finish(view, x, then, 1, norm)
 
 
 @leaf
-def affine_bundle(y, x, weight, bias, mean, var, eps, view, s, count, streamed):
-    """Normalise the elements of `count` adjacent statistics from s on."""
+def bundle_reading(room, y, x, view, norm, bundle, then, streamed):
+    """Normalise a bundle of statistics and find those of the next one, from `then` on."""
+    _, outer, group, _, _ = view
+    s, count = bundle
+    for k in range(count):
+        line = s // group * outer * group + s % group + k
+        keep_coefficients(room, k, line_coefficients(view, norm, line, x))
+    here, z = at((y, x), statistic_start(view, s)), at(x, statistic_start(view, then))
+    mean, var, runs = at(norm.mean, then), at(norm.var, then), runs_of(view)
+    normalize_reading(room, here[0], here[1], z, runs, count, mean, var, streamed)
+    finish(view, x, then, count, norm)
+
+
+@inlined
+def finish(view, x, first, count, norm):
+    """Turn sums of squared deviations into variances."""
+    for s in range(first, first + count):
+        put(norm.var, s, get(norm.var, s) / float(view[1] * view[3] * view[4]))
+    settle_far(view, x, first, count, norm.mean, norm.var)
+
+
+@inlined
+def read_bundle(x, view, bundle, norm):
+    """Write the mean and variance of each statistic of a bundle."""
+    first, count = bundle
+    for s in range(first, first + count):
+        centre, m2 = slice_moments(at(x, statistic_start(view, s)), runs_of(view))
+        put(norm.mean, s, centre)
+        put(norm.var, s, m2)
+    finish(view, x, first, count, norm)
+
+
+@leaf
+def normalize_bundle(y, x, view, norm, bundle, streamed):
+    """Normalise the elements of adjacent statistics."""
     _, outer, group, width, _ = view
+    s, count = bundle
     for o in range(outer):
         first = ((s // group * outer + o) * group + s % group) * width
-        affine_lines(y, x, weight, bias, mean, var, eps, view, first, count * width, streamed)
+        normalize_lines(y, x, view, norm, first, count * width, streamed)
 
 
 @operation

@@ -3,32 +3,39 @@
 from numbanorm._status import OK
 from numbanorm._tiles import ALONG_TILE, CLAIM
 from numbanorm.kernels.compile.options import inlined, leaf
-from numbanorm.kernels.loops.along_moments import slice_moments
-from numbanorm.kernels.loops.rows import affine_lines, affine_row, at_if
-from numbanorm.kernels.loops.rows_moments import (
+from numbanorm.kernels.loops.along import Runs, slice_moments
+from numbanorm.kernels.loops.coefficients import Norm, arrays, fill_rows
+from numbanorm.kernels.loops.rows import (
     finish_rows,
+    normalize_lines,
+    normalize_row,
     read_rows,
     row_coefficients,
+    settle_row,
     settle_rows,
 )
+from numbanorm.kernels.loops.runs import Write, alone
 from numbanorm.kernels.loops.statistics import merge_at
-from numbanorm.kernels.operations.forward_along import forward_given
+from numbanorm.kernels.operations.given import forward_given
 from numbanorm.kernels.simd.memory import fence, lanes
 from numbanorm.kernels.simd.pointers import (
     at,
-    get,
+    at_if,
     null,
     pointer,
     put,
-    stack_like,
-    stack_zeros,
+    stack_computed,
+    stack_doubles,
 )
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
-from numbanorm.kernels.tiles import along_tiles, ceil_div, claim, piece, streams
+from numbanorm.kernels.tiles import along_tiles, ceil_div, following, piece, streams
 
 # Elements of a block of rows, which with the next block stays in the second-level cache.
 BLOCK = 16384
+
+# Float64s on the stack for two sums of each row of a block.
+SUMS = 64
 
 
 @inlined
@@ -58,22 +65,22 @@ def block_of(view, unit, like):
 
 
 @leaf
-def read_block(room, x, view, unit, mean, m2):
+def read_block(sums, x, view, unit, norm):
     """Write the means of a block of rows, and the sums of squared deviations."""
     n, (row, rows) = view[3] * view[4], block_of(view, unit, x)
-    base, mean, m2 = at(x, row * n), at(mean, row), at(m2, row)
+    base, mean, m2 = at(x, row * n), at(norm.mean, row), at(norm.var, row)
     if n > ALONG_TILE:
-        centre, deviations = slice_moments(room, base, 1, n, n)
+        centre, deviations = slice_moments(base, Runs(1, n, n))
         put(mean, 0, centre)
         put(m2, 0, deviations)
     else:
-        s1, s2 = at(room, 64), at(room, 96)
+        s1, s2 = sums, at(sums, SUMS // 2)
         read_rows(base, rows, n, s1, s2)
-        settle_rows(room, base, rows, n, s1, s2, mean, m2)
+        settle_rows(base, rows, n, s1, s2, mean, m2)
 
 
 @leaf
-def normalize_block(room, y, x, view, unit, after, weight, bias, coefs, mean, m2, streamed):
+def normalize_block(sums, y, x, view, unit, after, norm, coefs, streamed):
     """Normalise a block of rows while reading the block `after`, if that is not -1.
 
     Like `read_block`, this writes the means and squared deviations of what is read.
@@ -81,101 +88,90 @@ def normalize_block(room, y, x, view, unit, after, weight, bias, coefs, mean, m2
     _, _, group, width, run = view
     n, (row, rows) = width * run, block_of(view, unit, x)
     then, others = block_of(view, after, x) if after >= 0 else (row, 0)
-    s1, s2 = at(room, 64), at(room, 96)
-    elementwise, long = width > 1, n > ALONG_TILE
-    together = streamed and n >= 2 * lanes(x) and not long and (width == 1 or group == 1)
+    s1, s2, elementwise = sums, at(sums, SUMS // 2), width > 1
+    together = streamed and n >= 2 * lanes(x) and (width == 1 or group == 1)
     for k in range(rows):
-        joined, joins = together and k > 0, together and k + 1 < rows
         slot, e = (row + k) % group * width, (row + k) * n
-        w, b = (at_if(weight, slot), at_if(bias, slot)) if elementwise else (null(x), null(x))
-        here, there, z = at(y, e), at(x, e), at(x, (then + k) * n)
+        given = element_parameters(norm, slot, elementwise)
+        joined, joins = together and k > 0, together and k + 1 < rows
+        mine, next_one = row_coefficients(coefs, k, x), row_coefficients(coefs, k + 1, x)
+        here = Write(at(y, e), at(x, e), n, mine, given, next_one, joined, joins, streamed)
         more = n if k < others else 0
-        mine = at(coefs, k)
-        if long:
-            means, squares = at(mean, then), at(m2, then)
-            normalize_long(room, here, there, z, n, more, w, b, mine, means, squares, streamed)
-        else:
-            found = affine_row(
-                here, there, z, n, more, w, b, mine, joined, joins, streamed, elementwise
-            )
-            put(s1, k, found[0])
-            put(s2, k, found[1])
+        plain, squares = normalize_row(here, at(x, (then + k) * n), more, elementwise)
+        put(s1, k, plain)
+        put(s2, k, squares)
     if others > rows:
-        left = at(x, (then + rows) * n)
-        read_rows(left, others - rows, n, at(s1, rows), at(s2, rows))
-    if others > 0 and not long:
-        base = at(x, then * n)
-        settle_rows(room, base, others, n, s1, s2, at(mean, then), at(m2, then))
+        read_rows(at(x, (then + rows) * n), others - rows, n, at(s1, rows), at(s2, rows))
+    if others > 0:
+        mean, m2 = at(norm.mean, then), at(norm.var, then)
+        settle_rows(at(x, then * n), others, n, s1, s2, mean, m2)
+
+
+@inlined
+def element_parameters(norm, slot, elementwise):
+    """Return the weights and biases of a row's elements, null if they have none of their own."""
+    none = null(norm.weight)
+    weight = at_if(norm.weight, slot) if elementwise else none
+    return weight, at_if(norm.bias, slot) if elementwise else none
 
 
 @leaf
-def normalize_long(room, y, x, z, n, more, weight, bias, coefs, mean, m2, streamed):
-    """Normalise a row of several tiles while reading another one, z, if `more` is not 0."""
+def normalize_long(y, x, view, row, after, norm, coefs, streamed):
+    """Normalise a row of several tiles while reading the row `after`, if that is not -1."""
+    n = view[3] * view[4]
+    weight, bias = element_parameters(norm, row % view[2] * view[3], True)
+    vectors = row_coefficients(coefs, 0, x)
     _, _, tiles = along_tiles(1, n)
-    s1, s2, centre, deviations = at(room, 64), at(room, 65), at(room, 66), at(room, 67)
-    if more > 0:
-        put(mean, 0, 0.0)
-        put(m2, 0, 0.0)
     for tile in range(tiles):
         start, stop = piece(n, tiles, tile)
-        size = stop - start
-        found = affine_row(
-            at(y, start),
-            at(x, start),
-            at(z, start),
-            size,
-            min(more, size),
-            at_if(weight, start),
-            at_if(bias, start),
-            coefs,
-            False,
-            False,
-            streamed,
-            True,
-        )
-        if more > 0:
-            put(s1, 0, found[0])
-            put(s2, 0, found[1])
-            settle_rows(room, at(z, start), 1, size, s1, s2, centre, deviations)
-            merge_at(float(start), mean, m2, 0, float(size), get(centre, 0), get(deviations, 0))
+        e, size, given = row * n + start, stop - start, (at_if(weight, start), at_if(bias, start))
+        here = alone(at(y, e), at(x, e), size, vectors, given, streamed)
+        z = at(x, (after if after >= 0 else row) * n + start)
+        plain, squares = normalize_row(here, z, size if after >= 0 else 0, True)
+        if after >= 0:
+            found, m2 = settle_row(z, size, plain, squares)
+            count = float(start)
+            merge_at(count, norm.mean, norm.var, after, float(size), found, m2)
 
 
 @leaf
 def normalize_worker(queue, view, args):
     """Take blocks of rows one by one: normalise it while reading the next."""
-    y, x, weight, bias, mean, var, eps, centred, streamed = args
+    y, x, norm, centred, streamed = args
     _, _, group, width, run = view
     n, (units, _, _) = width * run, blocks_of(view, x)
-    room, coefs = stack_zeros(128), stack_like(80, x)
+    sums, coefs = stack_doubles(SUMS), arrays(stack_computed(160, x), 2 * lanes(x))
     step = max(1, CLAIM // (block_size(view, x) * n))
-    unit, many = claim(queue, units, step, False)
-    stop = unit + many
+    unit, stop = following(queue, units, step, False, -1, 0)
     if unit < units:
-        read_block(room, x, view, unit, mean, var)
+        read_block(sums, x, view, unit, norm)
     while unit < units:
-        after = unit + 1
-        if after == stop:
-            after, many = claim(queue, units, step, False)
-            stop = after + many
+        after, stop = following(queue, units, step, False, unit, stop)
         row, rows = block_of(view, unit, x)
-        m, v = at(mean, row), at(var, row)
-        finish_rows(view, x, row, rows, centred, mean, var)
+        finish_rows(view, x, row, rows, centred, norm.mean, norm.var)
         if width > 1 and run > 1:
             for r in range(row, row + rows):
-                affine_lines(
-                    at(y, r * n), at(x, r * n), view, r, mean, var, eps, weight, bias, streamed
-                )
+                normalize_lines(at(y, r * n), at(x, r * n), view, r, norm, streamed)
             if after < units:
-                read_block(room, x, view, after, mean, var)
+                read_block(sums, x, view, after, norm)
         else:
-            # Rows with a weight per element take it when they are normalised.
-            w, b = (null(x), null(x)) if width > 1 else (weight, bias)
-            row_coefficients(coefs, rows, m, v, eps, w, b, row % group)
+            fill_rows(coefs, row_norm(norm, width > 1), row, row % group, rows)
             then = after if after < units else -1
-            normalize_block(room, y, x, view, unit, then, weight, bias, coefs, mean, var, streamed)
+            if n > ALONG_TILE:
+                normalize_long(y, x, view, unit, then, norm, coefs, streamed)
+            else:
+                normalize_block(sums, y, x, view, unit, then, norm, coefs, streamed)
         unit = after
     if streamed:
         fence()
+
+
+@inlined
+def row_norm(norm, elementwise):
+    """Return what rows are normalised by, but what their elements have: they take it later."""
+    none = null(norm.weight)
+    weight = none if elementwise else norm.weight
+    return Norm(weight, none if elementwise else norm.bias, norm.mean, norm.var, norm.eps)
 
 
 @operation
@@ -188,23 +184,20 @@ def normalize(view, args, workers):
 @leaf
 def affine_worker(queue, view, args):
     """Normalise pieces of rows by given statistics; `backwards` starts at the end."""
-    y, x, weight, bias, mean, var, eps, backwards, streamed = args
+    y, x, norm, backwards, streamed = args
     batch, outer, group, width, _ = view
-    parts, coefs = ceil_div(width, CLAIM), stack_like(80, x)
+    parts, coefs = ceil_div(width, CLAIM), arrays(stack_computed(160, x), 2 * lanes(x))
     units, step = batch * outer * group * parts, max(1, CLAIM // width)
-    start, count = claim(queue, units, step, backwards)
-    while count > 0:
-        for unit in range(start, start + count):
-            row = unit // parts
-            begin, end = piece(width, parts, unit % parts)
-            s, e = row // (outer * group) * group + row % group, row * width + begin
-            row_coefficients(coefs, 1, at(mean, s), at(var, s), eps, null(x), null(x), 0)
-            slot = row % group * width + begin
-            w, b, here, there = at_if(weight, slot), at_if(bias, slot), at(y, e), at(x, e)
-            affine_row(
-                here, there, there, end - begin, 0, w, b, coefs, False, False, streamed, True
-            )
-        start, count = claim(queue, units, step, backwards)
+    unit, stop = following(queue, units, step, backwards, -1, 0)
+    while unit < units:
+        row = unit // parts
+        begin, end = piece(width, parts, unit % parts)
+        s, e = row // (outer * group) * group + row % group, row * width + begin
+        fill_rows(coefs, row_norm(norm, True), s, 0, 1)
+        given = element_parameters(norm, row % group * width + begin, True)
+        vectors, n = row_coefficients(coefs, 0, x), end - begin
+        normalize_row(alone(at(y, e), at(x, e), n, vectors, given, streamed), at(x, e), 0, True)
+        unit, stop = following(queue, units, step, backwards, unit, stop)
     if streamed:
         fence()
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from numbanorm.kernels.simd.storage import (
@@ -34,8 +34,8 @@ from numbanorm.kernels.simd.vec import (
 
 @intrinsic
 def lanes(_: Any, p: Any) -> Any:
-    """Return the number of elements in a vector of what p points to, as a constant."""
-    count = lanes_of(p.dtype)
+    """Return the number of elements in a vector of what p, or the first of several, points to."""
+    count = lanes_of(members(p)[0].dtype)
     return types.int64(p), lambda context, builder, sig, args: I64(count)
 
 
@@ -46,17 +46,23 @@ def _in_memory(dtype: Any, lanes: int) -> tuple[Any, str]:
     return kind, f"v{kind.count}{letter}{8 * bytes_of(dtype)}.p0"
 
 
-def _each(context: Any, builder: Any, p: Any, value: Any, one: Callable[[Any, Any], Any]) -> Any:
+def _each(builder: Any, sig: Any, value: Any, one: Callable[[Any, Any], Any], context: Any) -> Any:
     """Return what `one(address, dtype)` generates for a pointer or each of a tuple of them."""
-    found = [one(address, kind.dtype) for kind, address in parts(builder, p, value)]
-    if not isinstance(p, types.BaseTuple):
+    found = [one(address, kind.dtype) for kind, address in parts(builder, sig.args[0], value)]
+    if not isinstance(sig.args[0], types.BaseTuple):
         return found[0]
-    return context.make_tuple(builder, _vectors(p), found)
+    return context.make_tuple(builder, sig.return_type, found)
 
 
 def _vectors(p: Any) -> Any:
     """Return the type of the vectors at a pointer, or at each of a tuple of them."""
     return joined_type(p, [native(kind.dtype) for kind in members(p)])
+
+
+def _mask(builder: Any, part: Any, lanes: int) -> Any:
+    """Return the mask of the lanes [start, stop) of a part."""
+    start, stop = cgutils.unpack_tuple(builder, part)
+    return lanes_between(builder, start, stop, lanes)
 
 
 def _load(builder: Any, p: Any, dtype: Any) -> Any:
@@ -71,7 +77,7 @@ def load(_: Any, p: Any) -> Any:
     """Return the vector at p, which needs no alignment beyond its elements'."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _each(context, builder, p, args[0], lambda at, dtype: _load(builder, at, dtype))
+        return _each(builder, sig, args[0], lambda at, kind: _load(builder, at, kind), context)
 
     return _vectors(p)(p), codegen
 
@@ -83,32 +89,42 @@ def _masked_load(builder: Any, p: Any, dtype: Any, mask: Any) -> Any:
     return STORAGE[dtype].loaded(builder, call(builder, f"llvm.masked.load.{name}", kind, given))
 
 
-def _load_between(context: Any, builder: Any, p: Any, value: Any, start: Any, stop: Any) -> Any:
-    def one(address: Any, dtype: Any) -> Any:
-        mask = lanes_between(builder, start, stop, lanes_of(dtype))
-        return _masked_load(builder, address, dtype, mask)
+@intrinsic
+def load_part(_: Any, p: Any, part: Any) -> Any:
+    """Return the lanes [start, stop) of the vector at p, and zeros, reading nothing else.
 
-    return _each(context, builder, p, value, one)
+    `part` is (start, stop), or None for the whole vector.
+    """
+    if isinstance(part, types.NoneType):
+        typed, codegen = load._defn(_, p)
+        return typed.return_type(p, part), codegen
+
+    def masked(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        def one(address: Any, dtype: Any) -> Any:
+            mask = _mask(builder, args[1], lanes_of(dtype))
+            return _masked_load(builder, address, dtype, mask)
+
+        return _each(builder, sig, args[0], one, context)
+
+    return _vectors(p)(p, part), masked
 
 
 @intrinsic
-def load_first(_: Any, p: Any, n: Any) -> Any:
-    """Return a vector of the n elements at p and zeros, reading nothing behind them."""
+def load_or(_: Any, p: Any, i: Any, part: Any, default: Any) -> Any:
+    """Return like `load_part` the vector at p[i], or the default where p is None or null."""
+    sig = default(p, types.int64, part, default)
+    if isinstance(p, types.NoneType):
+        return sig, lambda context, builder, sig, args: args[3]
+    typed, found = load_part._defn(_, p, part)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _load_between(context, builder, p, args[0], None, args[1])
+        result = cgutils.alloca_once_value(builder, args[3])
+        with builder.if_then(cgutils.is_not_null(builder, args[0])):
+            given = builder.gep(args[0], [args[1]]), args[2]
+            builder.store(found(context, builder, typed, given), result)
+        return builder.load(result)
 
-    return _vectors(p)(p, types.int64), codegen
-
-
-@intrinsic
-def load_lanes(_: Any, p: Any, start: Any, stop: Any) -> Any:
-    """Return the lanes [start, stop) of the vector at p, and zeros, reading nothing else."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _load_between(context, builder, p, *args)
-
-    return _vectors(p)(p, types.int64, types.int64), codegen
+    return sig, codegen
 
 
 def _store(builder: Any, p: Any, value: Any, dtype: Any) -> Any:
@@ -122,30 +138,36 @@ def _store(builder: Any, p: Any, value: Any, dtype: Any) -> Any:
 
 @intrinsic
 def store(_: Any, p: Any, v: Any) -> Any:
-    """Write a vector at p."""
+    """Write a vector at p, or each of a tuple of them."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        _store(builder, args[0], args[1], p.dtype)
+        pairs = zip(parts(builder, p, args[0]), parts(builder, v, args[1]), strict=True)
+        for (kind, address), (_, value) in pairs:
+            _store(builder, address, value, kind.dtype)
         return context.get_dummy_value()
 
     return types.void(p, v), codegen
 
 
 @intrinsic
-def store_lanes(_: Any, p: Any, v: Any, start: Any, stop: Any) -> Any:
-    """Write the lanes [start, stop) of a vector at p, touching nothing else."""
+def store_part(_: Any, p: Any, v: Any, part: Any) -> Any:
+    """Write the lanes [start, stop) of a vector at p, touching nothing else; see `load_part`."""
+    if isinstance(part, types.NoneType):
+        _, codegen = store._defn(_, p, v)
+        return types.void(p, v, part), codegen
 
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        where, value, start, stop = args
-        kind, name = _in_memory(p.dtype, v.lanes)
-        value = STORAGE[p.dtype].stored(builder, value)
-        mask = lanes_between(builder, start, stop, v.lanes)
-        where = builder.bitcast(where, kind.as_pointer())
-        given = [value, where, I32(bytes_of(p.dtype)), mask]
-        call(builder, f"llvm.masked.store.{name}", ir.VoidType(), given)
+    def masked(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pairs = zip(parts(builder, p, args[0]), parts(builder, v, args[1]), strict=True)
+        for (at, address), (_, value) in pairs:
+            kind, name = _in_memory(at.dtype, value.type.count)
+            value = STORAGE[at.dtype].stored(builder, value)
+            where = builder.bitcast(address, kind.as_pointer())
+            mask = _mask(builder, args[2], kind.count)
+            given = [value, where, I32(bytes_of(at.dtype)), mask]
+            call(builder, f"llvm.masked.store.{name}", ir.VoidType(), given)
         return context.get_dummy_value()
 
-    return types.void(p, v, types.int64, types.int64), codegen
+    return types.void(p, v, part), masked
 
 
 @intrinsic
@@ -208,16 +230,50 @@ def _load_sum(builder: Any, p: Any, dtype: Any, lanes: int) -> Any:
 
 @intrinsic
 def load_sum(_: Any, sums: Any, like: Any) -> Any:
-    """Return as many numbers at `sums`, in float64, as a vector at `like` has lanes."""
+    """Return as many numbers at `sums`, in float64, as a vector at `like`, or it, has lanes."""
+    count = members(like)[0]
+    result = joined_type(sums, [wide(count.dtype)] * len(members(sums)))
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _load_sum(builder, args[0], sums.dtype, lanes_of(like.dtype))
+        def one(address: Any, dtype: Any) -> Any:
+            return _load_sum(builder, address, dtype, lanes_of(count.dtype))
 
-    return wide(like.dtype)(sums, like), codegen
+        return _each(builder, sig, args[0], one, context)
+
+    return result(sums, like), codegen
 
 
 @intrinsic
 def no_sum(_: Any, like: Any) -> Any:
     """Return a wide vector of zeros, as many lanes as a vector at `like` has."""
-    v = wide(like.dtype)
+    v = wide(members(like)[0].dtype)
     return v(like), lambda context, builder, sig, args: ir.Constant(llvm_type(v), None)
+
+
+@intrinsic
+def no_sums(_: Any, sums: Any, like: Any) -> Any:
+    """Return a tuple of such vectors, one for each of a tuple."""
+    v = wide(members(like)[0].dtype)
+    result = types.UniTuple(v, len(members(sums)))
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        zeros = [ir.Constant(llvm_type(v), None)] * result.count
+        return context.make_tuple(builder, result, zeros)
+
+    return result(sums, like), codegen
+
+
+@intrinsic
+def to_aligned(_: Any, p: Any) -> Any:
+    """Return how many elements there are from p to where a vector in memory is aligned.
+
+    That is where a cache line begins, or for narrow elements a part of one.
+    """
+    size = bytes_of(p.dtype)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        past = builder.neg(builder.ptrtoint(args[0], I64))
+        left = builder.and_(past, I64(lanes_of(p.dtype) * size - 1))
+        return builder.udiv(left, I64(size))
+
+    return types.int64(p), codegen

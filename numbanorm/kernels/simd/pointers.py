@@ -11,8 +11,6 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from numbanorm.kernels.simd.storage import (
-    LINE_BYTES,
-    bytes_of,
     compute_type,
     load_element,
     parts,
@@ -72,15 +70,14 @@ def at(_: Any, p: Any, i: Any) -> Any:
 
 
 @intrinsic
-def elements_to_line(_: Any, p: Any) -> Any:
-    """Return how many elements there are from p to the next cache line (0 if p is on one)."""
-    size = bytes_of(p.dtype)
+def at_if(_: Any, p: Any, i: Any) -> Any:
+    """Return the pointer i elements on, or null if it is null."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        bytes_left = builder.and_(builder.neg(builder.ptrtoint(args[0], I64)), I64(LINE_BYTES - 1))
-        return builder.udiv(bytes_left, I64(size))
+        moved = builder.gep(args[0], [args[1]])
+        return builder.select(cgutils.is_null(builder, args[0]), args[0], moved)
 
-    return types.int64(p), codegen
+    return p(p, types.int64), codegen
 
 
 @intrinsic
@@ -136,53 +133,52 @@ def magnitude(_: Any, value: Any) -> Any:
     return types.float64(types.float64), codegen
 
 
-def on_stack(builder: Any, kind: Any, zeros: bool) -> Any:
+def on_stack(builder: Any, kind: Any) -> Any:
     """Return the address of memory, on a cache line, that lives until the function returns.
 
-    Numba's own helper fills it with zeros at each call: 24 kB of them took a third of a small call.
+    It is not initialised. Numba's own helper fills it with zeros at each call: 24 kB of them took a
+    third of a small call.
     """
     with builder.goto_entry_block():
         room = builder.alloca(kind)
         room.align = 64
-        if zeros:
-            builder.store(ir.Constant(kind, None), room)
     return room
-
-
-def _doubles(zeros: bool) -> Any:
-    def typed(_: Any, count: Any) -> Any:
-        kind = ir.ArrayType(ir.DoubleType(), count.literal_value)
-
-        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            return builder.bitcast(on_stack(builder, kind, zeros), ir.DoubleType().as_pointer())
-
-        return types.CPointer(types.float64)(count), codegen
-
-    return typed
 
 
 @intrinsic(prefer_literal=True)
 def stack_doubles(_: Any, count: Any) -> Any:
     """Return a pointer to `count` (a literal) float64s, not initialised, on the stack."""
-    return _doubles(False)(_, count)
+    kind = ir.ArrayType(ir.DoubleType(), count.literal_value)
 
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.bitcast(on_stack(builder, kind), ir.DoubleType().as_pointer())
 
-@intrinsic(prefer_literal=True)
-def stack_zeros(_: Any, count: Any) -> Any:
-    """Return like `stack_doubles`, but zeros when the function begins."""
-    return _doubles(True)(_, count)
+    return types.CPointer(types.float64)(count), codegen
 
 
 @intrinsic(prefer_literal=True)
 def stack_like(_: Any, count: Any, like: Any) -> Any:
-    """Return like `stack_zeros`, for `count` elements of what a pointer points to."""
+    """Return like `stack_doubles`, for `count` elements of what a pointer points to."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         element = args[1].type.pointee
-        room = on_stack(builder, ir.ArrayType(element, count.literal_value), True)
+        room = on_stack(builder, ir.ArrayType(element, count.literal_value))
         return builder.bitcast(room, element.as_pointer())
 
     return like(count, like), codegen
+
+
+@intrinsic(prefer_literal=True)
+def stack_computed(_: Any, count: Any, like: Any) -> Any:
+    """Return like `stack_doubles`, for `count` of what is computed with elements at a pointer."""
+    kind = compute_type(like.dtype)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        element = context.get_value_type(kind)
+        room = on_stack(builder, ir.ArrayType(element, count.literal_value))
+        return builder.bitcast(room, element.as_pointer())
+
+    return types.CPointer(kind)(count, like), codegen
 
 
 @intrinsic
@@ -230,10 +226,11 @@ def release(_: Any, room: Any) -> Any:
 
 
 @intrinsic
-def as_like(_: Any, room: Any, like: Any) -> Any:
-    """Return room, as a pointer to what `like` points to."""
+def as_computed(_: Any, room: Any, like: Any) -> Any:
+    """Return room, as a pointer to what is computed with elements at a pointer."""
+    kind = compute_type(like.dtype)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.bitcast(args[0], args[1].type)
+        return builder.bitcast(args[0], context.get_value_type(kind).as_pointer())
 
-    return like(room, like), codegen
+    return types.CPointer(kind)(room, like), codegen

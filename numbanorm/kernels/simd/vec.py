@@ -94,7 +94,7 @@ def splat(_: Any, scalar: Any) -> Any:
 @intrinsic
 def splat_wide(_: Any, scalar: Any, like: Any) -> Any:
     """Return a wide vector whose lanes all hold the float64 scalar."""
-    v = wide(like.dtype)
+    v = wide(members(like)[0].dtype)
     typed = v(types.float64, like)
     return typed, lambda context, builder, sig, args: _splat(builder, args[0], v.lanes)
 
@@ -144,14 +144,20 @@ def all_above(_: Any, v: Any, w: Any) -> Any:
 
 
 @intrinsic
-def keep_first(_: Any, v: Any, n: Any) -> Any:
-    """Return the vector with all lanes from n on set to zero."""
+def keep(_: Any, v: Any, part: Any) -> Any:
+    """Return the vector with all lanes that are not of a part, which begins at 0, set to zero.
+
+    `part` is (0, stop), or None for the whole vector.
+    """
+    if isinstance(part, types.NoneType):
+        return v(v, part), lambda context, builder, sig, args: args[0]
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        mask = lanes_between(builder, None, args[1], v.lanes)
+        _, stop = cgutils.unpack_tuple(builder, args[1])
+        mask = lanes_between(builder, None, stop, v.lanes)
         return builder.select(mask, args[0], ir.Constant(llvm_type(v), None))
 
-    return v(v, types.int64), codegen
+    return v(v, part), codegen
 
 
 @intrinsic

@@ -9,6 +9,7 @@ from numba.core.registry import CPUDispatcher
 
 from numbanorm.kernels.compile.always import Driver
 from numbanorm.kernels.compile.cache import KernelCache
+from numbanorm.kernels.compile.leaves import DriverCompiler, PublicCompiler
 from numbanorm.kernels.compile.options import BASE, leaf, named
 from numbanorm.kernels.threads.float_modes import apart, enter_default_modes, leave_default_modes
 from numbanorm.kernels.threads.system import give_gil_back, take_gil_again
@@ -55,7 +56,7 @@ class _Public(CPUDispatcher):
 
 def public(function: Callable[..., Any]) -> Any:
     """Compile like `leaf`, for users' functions, and let Python call it with the same arguments."""
-    return leaf(function, _Public)
+    return leaf(function, _Public, PublicCompiler)
 
 
 def operation(function: Callable[..., Any]) -> Any:
@@ -86,6 +87,8 @@ def _place(function: Callable[..., Any]) -> str:
 
 def _driver(function: Callable[..., Any], name: str) -> Any:
     """Return what compiles a function that Python calls, or loads it by its name in the cache."""
-    compiled: Any = Driver(function, targetoptions={"nopython": True, **BASE})
+    pipeline: Any = DriverCompiler
+    options = {"nopython": True, **BASE}
+    compiled: Any = Driver(function, targetoptions=options, pipeline_class=pipeline)
     compiled._cache = KernelCache(name)
     return compiled

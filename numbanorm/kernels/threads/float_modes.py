@@ -128,7 +128,7 @@ def call_leaf(
     compiled = leaf.dispatcher.get_compile_result(called)
     described = compiled.fndesc
     callee = context.declare_function(builder.module, described)
-    context.active_code_library.add_linking_library(compiled.library)
+    context.add_linking_libs(compiled.library.with_all_called())
     return context.call_conv.call_function(
         builder, callee, described.restype, described.argtypes, values, attributes
     )

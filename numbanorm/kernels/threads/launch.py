@@ -82,10 +82,10 @@ def launch(typing: Any, worker: Any, workers: Any, view: Any, args: Any) -> Any:
 
 def _packed(builder: Any, count: Any, view: Any, args: Any) -> Any:
     """Return the address of what workers get: counters, all 0, the view and the arguments."""
-    counters = on_stack(builder, ir.ArrayType(I64, MAX_WORKERS * SPACING), False)
+    counters = on_stack(builder, ir.ArrayType(I64, MAX_WORKERS * SPACING))
     cgutils.memset(builder, counters, builder.mul(count, I64(8 * SPACING)), 0)
     kinds = [I64.as_pointer(), view.type, args.type]
-    data = on_stack(builder, ir.LiteralStructType(kinds), False)
+    data = on_stack(builder, ir.LiteralStructType(kinds))
     first = builder.bitcast(counters, I64.as_pointer())
     for i, value in enumerate((first, view, args)):
         builder.store(value, cgutils.gep_inbounds(builder, data, 0, i))

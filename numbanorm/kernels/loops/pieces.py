@@ -1,0 +1,111 @@
+"""What is done to one vector: a definition each, for every way through memory (`runs`, `columns`).
+
+Sums come from ``add(sums, v, coefs, given, i, part)``, which returns them with a vector added, and
+results from ``apply(v, coefs, given, i, part)``. `v` is the vector that was read, or one of dy and
+one of x. `coefs` are vectors too: of a statistic, the same in all lanes, or of as many columns as
+there are lanes. `given` is whatever else a piece needs, pointers to the weights of elements for
+one; `i` is v's index there. `part` says which lanes count, (start, stop), or None for all.
+"""
+
+from numbanorm.kernels.compile.options import inlined
+from numbanorm.kernels.simd.memory import load_or, load_sum, store_part
+from numbanorm.kernels.simd.pointers import at, rounded
+from numbanorm.kernels.simd.vec import fma, keep, splat, widen
+
+# --- sums, in float64 -----------------------------------------------------------------------------
+
+
+@inlined
+def moment(sums, x, coefs, given, i, part):
+    """Add to the sums of values and of their squares."""
+    v = widen(x)
+    return sums[0] + v, fma(v, v, sums[1])
+
+
+@inlined
+def moment_around(sums, x, coefs, given, i, part):
+    """Add the distances from `coefs`, a shift, and their squares."""
+    d = keep(widen(x) - coefs[0], part)
+    return sums[0] + d, fma(d, d, sums[1])
+
+
+@inlined
+def gradient(sums, v, coefs, weight, i, part):
+    """Add to the sums of w*dy, w*dy * (x - mean) and x - mean; `coefs` is the mean, in float64.
+
+    The last tells what was lost when the mean was rounded. The distance from the mean is exact for
+    float32: the products may cancel to a small part of themselves.
+    """
+    dy, x = v
+    g = widen(dy) * widen(load_or(weight, i, part, one(dy)))
+    u = keep(widen(x) - coefs[0], part)
+    return sums[0] + g, fma(g, u, sums[1]), sums[2] + u
+
+
+# --- results --------------------------------------------------------------------------------------
+
+
+@inlined
+def one(like):
+    """Return a vector of ones."""
+    return splat(rounded(like, 1.0))
+
+
+@inlined
+def zero(like):
+    """Return a vector of zeros."""
+    return splat(rounded(like, 0.0))
+
+
+@inlined
+def centred(x, scale, offset, rest):
+    """Return (x - mean) * scale; see `statistics.centring`."""
+    return fma(x, scale, offset) - rest
+
+
+@inlined
+def epilogue(y):
+    """Return what is written in place of y: y."""
+    return y
+
+
+@inlined
+def normalize(x, coefs, given, i, part):
+    """Normalise by `statistics.coefficients`."""
+    scale, offset, rest, slope, bias = coefs
+    return epilogue(fma(centred(x, scale, offset, rest), slope, bias))
+
+
+@inlined
+def normalize_elements(x, coefs, given, i, part):
+    """Normalise elements that have a weight and a bias each, `given`; either may be null."""
+    scale, offset, rest, slope, _ = coefs
+    weight, bias = given
+    w, b = load_or(weight, i, part, one(x)), load_or(bias, i, part, zero(x))
+    return epilogue(fma(centred(x, scale, offset, rest) * slope, w, b))
+
+
+@inlined
+def input_gradient(v, coefs, training, i, part):
+    """Return dx by the slope rstd*w and `statistics.gradient_coefficients`."""
+    dy, x = v
+    slope, scale, offset, rest, factor, constant = coefs
+    if training:
+        return fma(slope, dy, fma(centred(x, scale, offset, rest), factor, constant))
+    return slope * dy
+
+
+@inlined
+def input_gradient_elements(v, coefs, given, i, part):
+    """Return dx of elements with a weight each, and add to the sums of their parameters' gradients.
+
+    `coefs` are `statistics.gradient_coefficients`, rstd and, in float64, the unit of x_hat; `given`
+    are the weights (or None), and the float64 sums of dy * x_hat and of dy.
+    """
+    dy, x = v
+    scale, offset, rest, factor, constant, rstd, unit = coefs
+    weight, dweight, dbias = given
+    c, g, sums = centred(x, scale, offset, rest), widen(dy), at((dweight, dbias), i)
+    products, plain = load_sum(sums, x)
+    store_part(sums, (fma(g, widen(c) * unit, products), plain + g), part)
+    return fma(load_or(weight, i, part, one(x)) * dy, rstd, fma(c, factor, constant))
