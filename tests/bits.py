@@ -18,7 +18,9 @@ from pathlib import Path
 import numpy as np
 
 import numbanorm as nbn
-from numbanorm import _plan, _run
+from numbanorm import _run
+from numbanorm.plan import routes
+from numbanorm.plan import view as views
 
 TABLE = Path(__file__).with_name("bits.json")
 
@@ -66,9 +68,9 @@ _SHAPES = {
 }
 
 _MAKERS = {
-    "batch": _plan.batch_view,
-    "instance": _plan.instance_view,
-    "group": _plan.group_view,
+    "batch": views.batch_view,
+    "instance": views.instance_view,
+    "group": views.group_view,
 }
 
 
@@ -79,7 +81,7 @@ def _views():
         for shape in shapes:
             sizes = "x".join(map(str, shape))
             if norm == "row":
-                found[f"row {sizes}"] = _plan.row_view(*shape)
+                found[f"row {sizes}"] = views.row_view(*shape)
             else:
                 for first, layout in ((True, "NCHW"), (False, "NHWC")):
                     n, channels, spatial, *groups = shape
@@ -111,7 +113,7 @@ def uniform(count, seed, dtype):
 
 def _made(view, dtype, data):
     """Return x, dy, weight, bias, and a mean and a variance for each statistic."""
-    size, found, slots = _plan.size_of(view), view[0] * view[2], view[2] * view[3]
+    size, found, slots = views.size_of(view), view[0] * view[2], view[2] * view[3]
     x, dy = uniform(size, 1, dtype), uniform(size, 2, dtype)
     if data == "far":
         x = x + dtype.type(40_000)
@@ -230,7 +232,7 @@ def digests(view_name, dtype, data):
     # Only rows are normalised by their mean square.
     rows = view[1] == view[4] == 1
     for where in PLACEMENTS:
-        if where.workers > 1 and _plan.workers_for(_plan.size_of(view), 2) == 1:
+        if where.workers > 1 and routes.workers_for(views.size_of(view), 2) == 1:
             where = Placement(where.at_x, where.at_y, where.in_place, 1)
         with nbn.num_threads(where.workers):
             outputs = [*_forward(view, made, where, rows), *_backward(view, made, where, rows)]
@@ -247,7 +249,7 @@ CASES = [
     for dtype in DTYPES
     for data in DATA
     # What the data does is seen on arrays of some thousand elements.
-    if data == "plain" or _plan.size_of(VIEWS[view]) <= 70_000
+    if data == "plain" or views.size_of(VIEWS[view]) <= 70_000
 ]
 
 
