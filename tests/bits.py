@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 import numbanorm as nbn
-from numbanorm import _run
+from numbanorm.calls import operations
 from numbanorm.plan import routes
 from numbanorm.plan import view as views
 
@@ -170,21 +170,24 @@ def _forward(view, made, where, rows):
         ("", None, None),
     ):
         y, here = where.placed(x)
-        yield "mean", (found := _run.normalize(y, here, w, b, 1e-5, view, shape))[0]
+        yield "mean", (found := operations.normalize(y, here, w, b, 1e-5, view, shape))[0]
         yield "var", found[1]
         yield f"y {name}".strip(), y
         y, here = where.placed(x)
-        _run.affine(y, here, w, b, *found, 1e-5, view)
+        operations.affine(y, here, w, b, *found, 1e-5, view)
         yield f"y {name}".strip(), y
     y, here = where.placed(x)
-    _run.affine(y, here, weight, bias, mean, var, 1e-5, view, backwards=True)
+    operations.affine(y, here, weight, bias, mean, var, 1e-5, view, backwards=True)
     yield "y given", y
-    found = _run.moments(where.placed(x)[1], view, shape)
+    found = operations.moments(where.placed(x)[1], view, shape)
     yield "mean", found[0]
     yield "var", found[1]
     if rows:
         y, here = where.placed(x)
-        yield "squares", _run.normalize(y, here, weight, None, 1e-5, view, shape, centred=False)[1]
+        yield (
+            "squares",
+            operations.normalize(y, here, weight, None, 1e-5, view, shape, centred=False)[1],
+        )
         yield "y squares", y
 
 
@@ -193,8 +196,8 @@ def _backward(view, made, where, rows):
     x, dy, weight, _, mean, var = made
     shape = (view[0] * view[2],)
     _, own = where.placed(x)
-    centres, variances = _run.moments(own, view, shape)
-    rstd = _run.statistics(centres, variances, 1e-5)[1]
+    centres, variances = operations.moments(own, view, shape)
+    rstd = operations.statistics(centres, variances, 1e-5)[1]
     rounded = centres.astype(x.dtype)
     given = [
         ("", weight, centres, rstd, True, True),
@@ -206,7 +209,7 @@ def _backward(view, made, where, rows):
         given.append(("squares", weight, np.empty(0), rstd, True, False))
     for name, w, m, r, training, centred in given:
         dx, here, there = where.placed(dy, x)
-        dweight, dbias = _run.backward(dx, here, there, w, m, r, view, training, centred)
+        dweight, dbias = operations.backward(dx, here, there, w, m, r, view, training, centred)
         yield f"dx {name}".strip(), dx
         yield f"dweight {name}".strip(), dweight
         yield f"dbias {name}".strip(), dbias
@@ -218,10 +221,10 @@ def _finished(made):
     wide = mean.astype(np.float64), var.astype(np.float64)
     if mean.size > 1:
         running = mean.copy(), var.copy()
-        _run.update_running(*running, None, wide[1], wide[0], mean.size, 0.125)
+        operations.update_running(*running, None, wide[1], wide[0], mean.size, 0.125)
         yield "running mean", running[0]
         yield "running var", running[1]
-    yield "divisor weight", (found := _run.divisors(wide[0], x.dtype))[0]
+    yield "divisor weight", (found := operations.divisors(wide[0], x.dtype))[0]
     yield "divisor var", found[1]
 
 
