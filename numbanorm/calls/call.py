@@ -31,14 +31,15 @@ class Call:
         Checked, by `checks.data`.
     plan : Plan
         What the norm makes of x's shape.
-    weight, bias, running_mean, running_var : array_like, optional
-        Not checked yet.
-    updating : bool
-        Whether the running statistics are to be updated, not to be normalised by.
+    weight, bias : array_like, optional
+        Not checked yet, as the running statistics and `out`.
     out : ndarray, optional
-        Where y goes; not checked yet.
+        Where y goes.
     given : array_like, optional
         What x was made of, which `out` may be, if not x itself.
+    running_mean, running_var : array_like, optional
+    updating : bool
+        Whether these are to be updated, not to be normalised by.
 
     Attributes
     ----------
@@ -55,7 +56,7 @@ class Call:
     """
 
     __slots__ = (
-        "_out", "_result", "bias", "plain", "plan", "running_mean", "running_var", "view",
+        "_beside", "_result", "bias", "plain", "plan", "running_mean", "running_var", "view",
         "weight", "x", "y",
     )  # fmt: skip
 
@@ -65,11 +66,11 @@ class Call:
         plan: Plan,
         weight: Any = None,
         bias: Any = None,
+        out: Any = None,
+        given: Any = None,
         running_mean: Any = None,
         running_var: Any = None,
         updating: bool = False,
-        out: Any = None,
-        given: Any = None,
     ) -> None:
         self.plan, shape = plan, plan.parameters
         others = weight, bias, running_mean, running_var
@@ -93,7 +94,7 @@ class Call:
             weight, bias = _flat(weight), _flat(bias)
         self.weight, self.bias = weight, bias
         self.running_mean, self.running_var = running_mean, running_var
-        self._out, self._result = out, y
+        self._result, self._beside = y, None if y is out else out
 
     def normalize(self, eps: float, centred: bool = True) -> tuple[Array, Array, Array]:
         """Return y and the mean and biased variance of each statistic, float64; NaN if x is empty.
@@ -107,13 +108,19 @@ class Call:
             )
         else:
             mean, var = nothing(shape)
-        return order.settle(self._out, self._result), mean, var
+        return self._settled(), mean, var
 
     def affine(self, mean: Array, var: Array, eps: float) -> Array:
         """Return x normalised by given means and variances."""
         if self.x.size:
             operations.affine(self.y, self.x, self.weight, self.bias, mean, var, eps, self.view)
-        return order.settle(self._out, self._result)
+        return self._settled()
+
+    def _settled(self) -> Array:
+        """Return the result, where it is wanted."""
+        if self._beside is None:
+            return self._result
+        return order.settle(self._beside, self._result)
 
 
 class BackwardCall:

@@ -7,6 +7,7 @@ checked here, in the order in which errors are promised. `given` is what x was m
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,7 +50,7 @@ def batch_forward(
         momentum = math.nan
     else:
         momentum = checks.finite("momentum", momentum)
-    call = Call(x, plan, weight, bias, running_mean, running_var, training, out, given)
+    call = Call(x, plan, weight, bias, out, given, running_mean, running_var, training)
     if not training:
         mean, var = call.running_mean, call.running_var
         return call.affine(mean, var, eps), mean, var
@@ -99,7 +100,7 @@ def instance_forward(
         return y, np.broadcast_to(mean, shape).copy(), np.broadcast_to(var, shape).copy()
     plan = shapes.instance(x.shape, layout, True)
     eps, momentum = checks.epsilon(eps), checks.finite("momentum", momentum)
-    call = Call(x, plan, weight, bias, running_mean, running_var, True, out, given)
+    call = Call(x, plan, weight, bias, out, given, running_mean, running_var, True)
     y, mean, var = call.normalize(eps)
     running.update(call, mean, var, momentum)
     return y, mean, var
@@ -134,7 +135,7 @@ def group_forward(
     """Return y and the means and variances, (N, num_groups), float64."""
     plan = shapes.group(x.shape, layout, checks.groups(num_groups), True)
     eps = checks.epsilon(eps)
-    return Call(x, plan, weight, bias, out=out, given=given).normalize(eps)
+    return Call(x, plan, weight, bias, out, given).normalize(eps)
 
 
 def group_backward(
@@ -153,6 +154,7 @@ def group_backward(
     return BackwardCall(dy, x, plan, mean, rstd, weight, out, given).gradients(True)
 
 
+@lru_cache
 def machine_epsilon(dtype: np.dtype[Any]) -> float:
     """Return RMS norm's default eps, as torch has it."""
     return float(np.finfo(dtype).eps)
@@ -174,7 +176,7 @@ def row_forward(
     """
     plan = shapes.rows(x.shape, checks.normalized_shape(normalized_shape))
     eps = checks.epsilon(eps)
-    return Call(x, plan, weight, bias, out=out, given=given).normalize(eps, centred)
+    return Call(x, plan, weight, bias, out, given).normalize(eps, centred)
 
 
 def row_backward(
@@ -212,4 +214,7 @@ def standardize(x: Array, mean: Any, std: Any, layout: str, out: Any, given: Any
     mean = checks.numbers("mean", mean, plan.parameters)
     std = checks.numbers("std", std, plan.parameters)
     weight, var = operations.divisors(std, checks.DTYPES[x.dtype])
-    return Call(x, plan, weight, None, mean, std, out=out, given=given).affine(mean, var, 0.0)
+    call = Call(x, plan, weight, None, out, given)
+    if out is not None:
+        checks.apart(out, (mean, std))
+    return call.affine(mean, var, 0.0)

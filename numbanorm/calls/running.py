@@ -23,12 +23,11 @@ def update(
 
     An empty x moves none. One is added to `tracked` in any case. See `operations.update_running`.
     """
-    running = call.running_mean, call.running_var, tracked
     if call.x.size == 0 or (call.running_mean is None and call.running_var is None):
         if tracked is not None:
             tracked += 1
         return
-    count = call.plan.values
+    running, count = (call.running_mean, call.running_var, tracked), call.plan.values
     if (call.plain and tracked is None) or all(map(_is_plain, running)):
         operations.update_running(*running, mean, var, count, momentum)
         return

@@ -5,6 +5,7 @@ here, as in ``checks.epsilon(eps)``. Rules that only layers have are in `numbano
 """
 
 from numbanorm.calls.checks.arrays import (
+    apart,
     data,
     inference,
     like,
@@ -37,7 +38,7 @@ from numbanorm.calls.checks.sizes import (
 )
 
 __all__ = [
-    "DTYPES", "batch_size", "channels", "correction", "data", "dtype", "epsilon", "finite",
+    "DTYPES", "apart", "batch_size", "channels", "correction", "data", "dtype", "epsilon", "finite",
     "group_size", "grouping", "groups", "inference", "integer", "last_sizes", "layout", "like",
     "normalized_shape", "norms", "numbers", "out", "parameter", "running", "shape", "spatial_size",
     "statistic",

@@ -122,6 +122,11 @@ def out(
     for source in memory.overlapping(out, sources):
         if not memory.same_memory(out, source):
             raise ValueError("out must be x itself or share no memory with it, got an overlap")
+    apart(out, others)
+
+
+def apart(out: NDArray[Any], others: tuple[NDArray[Any] | None, ...]) -> None:
+    """Refuse an array for a result that overlaps what the result is computed with."""
     if memory.overlapping(out, others):
         raise ValueError("out must share no memory with parameters and statistics, got an overlap")
 
