@@ -49,7 +49,7 @@ def _routes(norm: str) -> set[tuple[str, int]]:
     """Return the operations that a norm may come to, and along which way through memory."""
     found = set()
     for view in _views(norm):
-        ways = {routes.forward_route(view, 16, workers) for workers in (1, 2, 16)}
+        ways = {routes.forward_route(view, 16, number) for number in (1, 2, 16)}
         found |= {("normalize", way) for way in ways if way != routes.TWO_PASSES}
         if norm == "batch" or routes.TWO_PASSES in ways:
             found |= {

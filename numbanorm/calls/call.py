@@ -1,11 +1,7 @@
-"""`Call` and `BackwardCall`: all of one call, checked, and in the memory that kernels take.
-
-Who builds one finds every error there may be in it, and has written nothing.
-"""
+"""`Call`: all of a forward call, checked, and in the memory that kernels take."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +21,8 @@ if TYPE_CHECKING:
 class Call:
     """An x to be normalised, as a norm plans it.
 
+    Building it finds every error there may be in it, and writes nothing.
+
     Parameters
     ----------
     x : ndarray
@@ -38,6 +36,7 @@ class Call:
     given : array_like, optional
         What x was made of, which `out` may be, if not x itself.
     running_mean, running_var : array_like, optional
+        Both, or to be updated any.
     updating : bool
         Whether these are to be updated, not to be normalised by.
 
@@ -79,19 +78,15 @@ class Call:
             y = np.empty(x.shape, x.dtype) if out is None else out
             self.x, self.y, self.view = x.ravel(), y.ravel(), plan.view
         else:
-            dtype = checks.DTYPES[x.dtype]
-            weight, bias = (
-                _parameter("weight", weight, dtype, shape),
-                _parameter("bias", bias, dtype, shape),
-            )
-            running_mean, running_var = _running(running_mean, running_var, dtype, shape, updating)
+            others = _checked(others, checks.DTYPES[x.dtype], shape, updating)
             if out is not None:
-                source = x if given is None else as_array("x", given)
-                checks.out(out, (source,), (weight, bias, running_mean, running_var))
+                checks.out(out, (x if given is None else as_array("x", given),), others)
+            weight, bias, running_mean, running_var = others
             self.x, axes, self.view = order.arrange(x, plan)
             y, self.y = order.place(out, x.shape, x.dtype, axes)
         if len(shape) > 1:
-            weight, bias = _flat(weight), _flat(bias)
+            weight = None if weight is None else weight.ravel()
+            bias = None if bias is None else bias.ravel()
         self.weight, self.bias = weight, bias
         self.running_mean, self.running_var = running_mean, running_var
         self._result, self._beside = y, None if y is out else out
@@ -121,73 +116,6 @@ class Call:
         if self._beside is None:
             return self._result
         return order.settle(self._beside, self._result)
-
-
-class BackwardCall:
-    """An x and its result's gradient, from which a norm's gradients are found.
-
-    Parameters
-    ----------
-    dy : array_like
-        Not checked yet, as mean, rstd, weight and out.
-    x, plan, weight, out, given
-        As of `Call`.
-    mean, rstd : array_like
-        What the forward pass returned; no mean if not `centred`.
-    centred : bool
-        Whether x was normalised by its variance, or by its mean square.
-    """
-
-    __slots__ = (
-        "_centred", "_out", "_result", "dx", "dy", "mean", "plan", "rstd", "view", "weight", "x",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        dy: Any,
-        x: Array,
-        plan: Plan,
-        mean: Any,
-        rstd: Any,
-        weight: Any,
-        out: Any = None,
-        given: Any = None,
-        centred: bool = True,
-    ) -> None:
-        weight = _parameter("weight", weight, checks.DTYPES[x.dtype], plan.parameters)
-        upstream = checks.like("dy", dy, x)
-        mean = checks.statistic("mean", mean, plan.statistics) if centred else None
-        rstd = checks.statistic("rstd", rstd, plan.statistics)
-        if out is not None:
-            sources = x if given is None else as_array("x", given), as_array("dy", dy)
-            checks.out(out, sources, (weight, mean, rstd))
-        self.plan, self._centred, self._out = plan, centred, out
-        self.x, axes, self.view = order.arrange(x, plan)
-        self._result, self.dx = order.place(out, x.shape, x.dtype, axes)
-        self.dy, self.weight = order.in_order(upstream, axes), _flat(weight)
-        self.mean, self.rstd = np.empty(0) if mean is None else mean.ravel(), rstd.ravel()
-
-    def gradients(self, training: Any) -> tuple[Array, Array, Array]:
-        """Return those of x, weight and bias, the last two in 1-d.
-
-        In `training` mean and rstd are x's own, which depend on it.
-        """
-        if self.x.size:
-            dweight, dbias = operations.backward(
-                self.dx,
-                self.dy,
-                self.x,
-                self.weight,
-                self.mean,
-                self.rstd,
-                self.view,
-                bool(training),
-                self._centred,
-            )
-        else:
-            size = math.prod(self.plan.parameters)
-            dweight, dbias = np.zeros((2, size), checks.DTYPES[self.x.dtype])
-        return order.settle(self._out, self._result), dweight, dbias
 
 
 def nothing(shape: tuple[int, ...]) -> tuple[Array, Array]:
@@ -228,28 +156,21 @@ def _is_plain(x: Array, shape: tuple[int, ...], out: Any, others: tuple[Any, ...
     )
 
 
-def _parameter(name: str, value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:
-    return None if value is None else checks.parameter(name, value, dtype, shape)
-
-
-def _running(
-    mean: Any, var: Any, dtype: np.dtype[Any], shape: tuple[int, ...], updating: bool
-) -> tuple[Any, Any]:
-    """Return running statistics, checked: those to be updated, or those to normalise by."""
+def _checked(
+    given: tuple[Any, Any, Any, Any], dtype: np.dtype[Any], shape: tuple[int, ...], updating: bool
+) -> tuple[Any, Any, Any, Any]:
+    """Return weight, bias and running statistics, checked; these to be updated, or used."""
+    weight, bias, mean, var = given
+    weight = checks.optional("weight", weight, dtype, shape)
+    bias = checks.optional("bias", bias, dtype, shape)
     if updating:
         if mean is not None:
             mean = checks.running("running_mean", mean, dtype, shape)
         if var is not None:
             var = checks.running("running_var", var, dtype, shape)
-        return mean, var
-    if mean is None and var is None:
-        return None, None
-    mean = checks.statistic("running_mean", mean, shape)
-    var = checks.statistic("running_var", var, shape)
-    if mean.dtype == var.dtype == dtype:
-        return mean, var
-    return operations.widened(mean), operations.widened(var)
-
-
-def _flat(parameter: Array | None) -> Array | None:
-    return None if parameter is None else parameter.ravel()
+    elif mean is not None:
+        mean = checks.statistic("running_mean", mean, shape)
+        var = checks.statistic("running_var", var, shape)
+        if not mean.dtype == var.dtype == dtype:
+            mean, var = operations.widened(mean), operations.widened(var)
+    return weight, bias, mean, var

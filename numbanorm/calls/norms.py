@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numbanorm.calls import checks, operations, order, running, shapes
-from numbanorm.calls.call import BackwardCall, Call, nothing
+from numbanorm.calls.backward_call import BackwardCall
+from numbanorm.calls.call import Call, nothing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

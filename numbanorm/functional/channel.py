@@ -9,7 +9,7 @@ from numbanorm.calls import checks, norms
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from numbanorm.functional._types import Array, Layout
+    from numbanorm._types import Array, Layout
 
 
 def channel_mean_var(

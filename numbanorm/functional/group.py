@@ -9,7 +9,7 @@ from numbanorm.calls import checks, norms, operations
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from numbanorm.functional._types import Array, Given, Layout, WithStats
+    from numbanorm._types import Array, Given, Layout, WithStats
 
 
 # fmt: off

@@ -10,7 +10,7 @@ from numbanorm.calls import checks, norms, operations
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from numbanorm.functional._types import Array, Given, WithStats
+    from numbanorm._types import Array, Given, WithStats
 
 
 # fmt: off

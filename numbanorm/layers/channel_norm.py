@@ -12,7 +12,7 @@ from numbanorm.layers.base import Layer
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-    from numbanorm.functional._types import Layout
+    from numbanorm._types import Layout
 
 
 class ChannelNorm(Layer):

@@ -13,7 +13,7 @@ from numbanorm.layers.base import Layer
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-    from numbanorm.functional._types import Layout
+    from numbanorm._types import Layout
 
 
 class GroupNorm(Layer):

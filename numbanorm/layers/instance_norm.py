@@ -14,7 +14,7 @@ from numbanorm.layers.channel_norm import ChannelNorm
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-    from numbanorm.functional._types import Layout
+    from numbanorm._types import Layout
 
 
 class InstanceNorm(ChannelNorm):

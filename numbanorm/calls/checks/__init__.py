@@ -10,6 +10,7 @@ from numbanorm.calls.checks.arrays import (
     inference,
     like,
     numbers,
+    optional,
     out,
     parameter,
     running,
@@ -40,6 +41,6 @@ from numbanorm.calls.checks.sizes import (
 __all__ = [
     "DTYPES", "apart", "batch_size", "channels", "correction", "data", "dtype", "epsilon", "finite",
     "group_size", "grouping", "groups", "inference", "integer", "last_sizes", "layout", "like",
-    "normalized_shape", "norms", "numbers", "out", "parameter", "running", "shape", "spatial_size",
-    "statistic",
+    "normalized_shape", "norms", "numbers", "optional", "out", "parameter", "running", "shape",
+    "spatial_size", "statistic",
 ]  # fmt: skip

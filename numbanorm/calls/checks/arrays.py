@@ -53,6 +53,13 @@ def parameter(name: str, value: Any, dtype: np.dtype[Any], shape: tuple[int, ...
     return np.ascontiguousarray(memory.behaved(value)).reshape(shape)
 
 
+def optional(
+    name: str, value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]
+) -> NDArray[Any] | None:
+    """Return value as `parameter` does, or None for None."""
+    return None if value is None else parameter(name, value, dtype, shape)
+
+
 def _shape_and_dtype(
     name: str, value: NDArray[Any], dtype: np.dtype[Any], shape: tuple[int, ...]
 ) -> None:
