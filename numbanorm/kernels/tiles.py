@@ -1,39 +1,31 @@
 """The cutting of work (`numbanorm._tiles`, `_plan`), compiled, and its claiming by threads."""
 
-from numbanorm._plan import (
-    across_fits,
-    across_room,
-    across_slab,
-    affine_route,
-    backward_route,
-    batch_view,
-    forward_route,
-    goes_along,
-    group_view,
-    has_rows,
-    instance_view,
-    least_common_multiple,
-    moments_route,
-    row_view,
-    shared_out,
-    size_of,
-    spread_of,
-    takes_entries,
-    workers_for,
-)
-from numbanorm._tiles import (
-    SPACING,
-    across_tiles,
-    along_tiles,
-    folds,
-    piece,
-    row_tiles,
-    slab_bounds,
-    slab_count,
-)
 from numbanorm.kernels.compile.options import inlined, leaf, shared
 from numbanorm.kernels.simd.pointers import at, fetch_add
 from numbanorm.kernels.simd.storage import itemsize
+from numbanorm.plan.routes import (
+    affine_route,
+    backward_route,
+    forward_route,
+    goes_along,
+    has_rows,
+    moments_route,
+    shared_out,
+    workers_for,
+)
+from numbanorm.plan.slabs import (
+    across_fits,
+    across_room,
+    across_slab,
+    least_common_multiple,
+    slab_bounds,
+    slab_count,
+    spread_of,
+    takes_entries,
+)
+from numbanorm.plan.tiles import across_tiles, along_tiles, folds, piece, row_tiles
+from numbanorm.plan.tuning import SPACING
+from numbanorm.plan.view import batch_view, group_view, instance_view, row_view, size_of
 
 __all__ = [
     "across_fits", "across_room", "across_slab", "across_tiles", "affine_route", "along_tiles",

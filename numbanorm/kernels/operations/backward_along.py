@@ -5,7 +5,6 @@ of dy * (x - mean) and of x - mean. `finish` turns the first two into those of d
 """
 
 from numbanorm._status import MEMORY, OK
-from numbanorm._tiles import CLAIM
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.along_gradient import (
     gradient,
@@ -35,6 +34,7 @@ from numbanorm.kernels.simd.pointers import (
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
 from numbanorm.kernels.tiles import along_tiles, ceil_div, claim, piece, shared_out, streams
+from numbanorm.plan.tuning import CLAIM
 
 
 @inlined

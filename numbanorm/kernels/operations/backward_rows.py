@@ -5,7 +5,6 @@ before bias, each with `SLACK` elements before the first.
 """
 
 from numbanorm._status import MEMORY, OK
-from numbanorm._tiles import ALONG_TILE, CLAIM
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.rows import at_if
 from numbanorm.kernels.loops.rows_gradient import gradient_row, row_table, tile_sums
@@ -24,6 +23,7 @@ from numbanorm.kernels.tiles import (
     shared_out,
     streams,
 )
+from numbanorm.plan.tuning import ALONG_TILE, CLAIM
 
 # Elements before and behind a tile's sums that belong to none.
 SLACK = 16

@@ -1,7 +1,6 @@
 """What memory allows: a copy, and a sum of two arrays, past the caches, to compare speeds with."""
 
 from numbanorm._status import OK
-from numbanorm._tiles import CLAIM
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.along_affine import peel, put_vector
 from numbanorm.kernels.simd.memory import fence, lanes, load, load_first, store_lanes
@@ -9,6 +8,7 @@ from numbanorm.kernels.simd.pointers import at, is_null, optional, pointer
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
 from numbanorm.kernels.tiles import ceil_div, claim, piece, size_of, streams
+from numbanorm.plan.tuning import CLAIM
 
 
 @inlined

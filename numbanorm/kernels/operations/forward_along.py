@@ -5,7 +5,6 @@ empty, or null; mean and var hold (batch, group) values, float64 where they are 
 """
 
 from numbanorm._status import MEMORY, OK
-from numbanorm._tiles import CLAIM
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.along_affine import AHEAD
 from numbanorm.kernels.loops.along_affine import affine as affine_run
@@ -28,6 +27,7 @@ from numbanorm.kernels.simd.pointers import (
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
 from numbanorm.kernels.tiles import along_tiles, ceil_div, claim, piece, streams
+from numbanorm.plan.tuning import CLAIM
 
 
 @inlined

@@ -1,7 +1,6 @@
 """Forward operations on rows: contiguous statistics, small or with a weight per element."""
 
 from numbanorm._status import OK
-from numbanorm._tiles import ALONG_TILE, CLAIM
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.along_moments import slice_moments
 from numbanorm.kernels.loops.rows import affine_lines, affine_row, at_if
@@ -26,6 +25,7 @@ from numbanorm.kernels.simd.pointers import (
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
 from numbanorm.kernels.tiles import along_tiles, ceil_div, claim, piece, streams
+from numbanorm.plan.tuning import ALONG_TILE, CLAIM
 
 # Elements of a block of rows, which with the next block stays in the second-level cache.
 BLOCK = 16384

@@ -21,7 +21,6 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from numbanorm._tiles import MAX_WORKERS
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.simd.pointers import I64, at
 from numbanorm.kernels.threads.atomics import (
@@ -37,6 +36,7 @@ from numbanorm.kernels.threads.atomics import (
 )
 from numbanorm.kernels.threads.launch import WORK
 from numbanorm.kernels.threads.system import begin, end, new_lock, pause, wait, wake
+from numbanorm.plan.tuning import MAX_WORKERS
 
 # The words, by their place; those that are written often have cache lines of their own. The state
 # of the region is one number: its free seats above, how many took one below, and whether the caller
