@@ -178,9 +178,7 @@ SOURCES = {
     "what functions for Numba import": {"threads/quota.py": "# Changed."},
     "functions for Numba, beside kernels": {"jit.py": "# Changed."},
     "a new import": {"kernels/simd/vec.py": "from numbanorm import cli"},
-    "by lines": {
-        "plan/view.py": "from numbanorm.calls import (  # all\n    running,\n    order,\n)"
-    },
+    "by lines": {"plan/view.py": "from numbanorm.calls import (  # all\n    given,\n    order,\n)"},
     "a relative import": {"kernels/simd/vec.py": "if 1:\n    from ...calls import order as other"},
     "by its dots": {"kernels/simd/vec.py": "import os, numbanorm.calls.order as other"},
     "of a module's name": {"kernels/simd/vec.py": "from numbanorm.calls.order import typing"},
