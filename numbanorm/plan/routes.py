@@ -8,9 +8,12 @@ from numbanorm.plan.slabs import across_fits
 from numbanorm.plan.tuning import (
     ALONG_RUN,
     ALONG_TILE,
+    ALONG_WIDTH,
+    FEW_CHUNKS,
     FEW_VALUES,
     MAX_WORKERS,
     PARALLEL_ELEMENTS,
+    UNITS_EACH,
 )
 from numbanorm.plan.view import View
 
@@ -33,8 +36,8 @@ def goes_along(view: View) -> bool:
     """Return whether statistics are read along memory, in contiguous runs, rather than across."""
     _, outer, _, width, run = view
     if run == 1:
-        return outer == 1 or (outer < 8 and width >= 8)
-    return outer < 8 or width * run >= ALONG_RUN
+        return outer == 1 or (outer < FEW_CHUNKS and width >= ALONG_WIDTH)
+    return outer < FEW_CHUNKS or width * run >= ALONG_RUN
 
 
 def has_rows(view: View) -> bool:
@@ -45,7 +48,7 @@ def has_rows(view: View) -> bool:
 
 def shared_out(units: int, workers: int) -> bool:
     """Return whether so many units of work give each thread about as much."""
-    return workers == 1 or units >= 4 * workers or units % workers == 0
+    return workers == 1 or units >= UNITS_EACH * workers or units % workers == 0
 
 
 def forward_route(view: View, lanes: int, workers: int) -> int:

@@ -1,7 +1,7 @@
 """How columns are cut into slabs where work goes across memory, so that a slab stays in cache."""
 
 from numbanorm.plan.tiles import folds
-from numbanorm.plan.tuning import SLAB_COLUMNS, SLAB_ELEMENTS
+from numbanorm.plan.tuning import LEAST_SLAB, NARROW_SLAB, SLAB_COLUMNS, SLAB_ELEMENTS
 from numbanorm.plan.view import View
 
 
@@ -25,11 +25,11 @@ def across_slab(view: View, lanes: int, workers: int) -> int:
     per, columns = width * run, group * width * run
     if folds(columns, lanes) > 1 or takes_entries(view, lanes, workers):
         return columns
-    fitting = min(SLAB_COLUMNS, max(SLAB_ELEMENTS // outer, 4 * lanes))
+    fitting = min(SLAB_COLUMNS, max(SLAB_ELEMENTS // outer, LEAST_SLAB * lanes))
     # Slabs of whole cache lines where a few statistics make one.
     unit = least_common_multiple(per, lanes)
     unit = unit if unit <= SLAB_COLUMNS else per
-    if per == 1 and fitting < 32 * lanes:
+    if per == 1 and fitting < NARROW_SLAB * lanes:
         # Rows of a narrow slab of NHWC channels would be too short to read fast.
         fitting = SLAB_COLUMNS
     return min(columns, max(unit, fitting // unit * unit))

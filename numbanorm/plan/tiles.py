@@ -6,6 +6,7 @@ sums, and the order in which they are merged, are the same for any number of thr
 
 from numbanorm.plan.tuning import (
     ACROSS_ROWS,
+    ACROSS_SHARES,
     ACROSS_TILE,
     ALONG_TILE,
     LARGE_ROWS,
@@ -13,6 +14,7 @@ from numbanorm.plan.tuning import (
     LEAST_ROW_TILE,
     MAX_ROW_TILES,
     MIN_COLUMNS,
+    PIECE_STEP,
     ROW_TILE,
 )
 
@@ -30,8 +32,9 @@ def along_tiles(outer: int, chunk: int) -> tuple[int, int, int]:
 
 
 def piece(length: int, parts: int, index: int) -> tuple[int, int]:
-    """Return the start and stop of one of `parts` pieces, of a multiple of 64 elements each."""
-    size = ((length + parts - 1) // parts + 63) // 64 * 64
+    """Return the start and stop of one of `parts` pieces, of a multiple of PIECE_STEP each."""
+    size = (length + parts - 1) // parts
+    size = (size + PIECE_STEP - 1) // PIECE_STEP * PIECE_STEP
     start, stop = index * size, (index + 1) * size
     return (start if start < length else length), (stop if stop < length else length)
 
@@ -50,7 +53,7 @@ def across_tiles(outer: int, columns: int, fold: int) -> tuple[int, int]:
     rows = (ACROSS_TILE + columns - 1) // columns if columns > 0 else 1
     rows = rows if rows > ACROSS_ROWS else ACROSS_ROWS
     # Small arrays are cut finer, for threads to have equal shares.
-    share = (outer + 15) // 16
+    share = (outer + ACROSS_SHARES - 1) // ACROSS_SHARES
     share = share if share > LEAST_ACROSS_ROWS else LEAST_ACROSS_ROWS
     rows = rows if rows < share else share
     rows = (rows + 8 * fold - 1) // (8 * fold) * (8 * fold)

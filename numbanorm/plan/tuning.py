@@ -43,6 +43,15 @@ WAKES = 2
 # Bits. Unmeasured.
 ALONG_RUN = 128
 
+# Statistics of fewer chunks than FEW_CHUNKS are read along memory, however short the chunks; those
+# of a single run each, if they have ALONG_WIDTH elements. Bits. Unmeasured.
+FEW_CHUNKS = 8
+ALONG_WIDTH = 8
+
+# So many units of work for each thread are shared out well enough, whatever their number. Fewer
+# must be a multiple of the threads, or an operation takes two passes. Unmeasured.
+UNITS_EACH = 4
+
 # With fewer values to a statistic, gradients in training are found in float64: a sum of few values
 # cancels to nothing but rounding. Bits; of accuracy, not of speed. Unmeasured.
 FEW_VALUES = 8
@@ -50,6 +59,10 @@ FEW_VALUES = 8
 # Elements of one tile of a contiguous statistic: 32 kB of float32, so that a second look at it, for
 # data whose mean is far from zero, finds it in the first-level cache. Bits. Unmeasured.
 ALONG_TILE = 8192
+
+# Pieces of what is longer than a tile are a multiple of so many elements, which is whole vectors
+# and cache lines of any dtype. Bits. Unmeasured.
+PIECE_STEP = 64
 
 # A bundle of adjacent statistics is worked on together where each has runs shorter than LONG_RUN,
 # so that memory is read and written in long ones: at most BUNDLE statistics, for which there is
@@ -74,12 +87,19 @@ SLAB_COLUMNS = 1600
 # Elements of a slab whose rows stay in the second-level cache between two passes. Unmeasured.
 SLAB_ELEMENTS = 1 << 17
 
-# An across tile holds at least ACROSS_ROWS rows (partial sums then take under 2 % of x's memory;
-# LEAST_ACROSS_ROWS in small arrays, which are cut finer) and, where rows are short, ACROSS_TILE
-# elements. Bits. Unmeasured.
+# A slab has at least LEAST_SLAB vectors of columns, however many rows that makes; where a
+# statistic is a column, one of less than NARROW_SLAB vectors is made as wide as any, for its rows
+# would be too short to read fast. Unmeasured.
+LEAST_SLAB = 4
+NARROW_SLAB = 32
+
+# An across tile holds at least ACROSS_ROWS rows (partial sums then take under 2 % of x's memory)
+# and, where rows are short, ACROSS_TILE elements. Small arrays are cut finer, into ACROSS_SHARES
+# tiles of at least LEAST_ACROSS_ROWS. Bits. Unmeasured.
 ACROSS_ROWS = 512
-LEAST_ACROSS_ROWS = 128
 ACROSS_TILE = 65536
+ACROSS_SHARES = 16
+LEAST_ACROSS_ROWS = 128
 
 # Shorter rows are laid side by side until they are so long and fill whole vectors: the loop along a
 # row must outweigh what surrounds it. Bits.
