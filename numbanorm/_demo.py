@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import numbanorm as nbn
-from numbanorm import _run
+from numbanorm.calls import operations
 
 Images = NDArray[np.float32]
 Steps = dict[str, tuple[Images, Images]]
@@ -78,7 +78,7 @@ def times(x: Images, gamma: Images, beta: Images) -> None:
     mean, var = np.zeros(100, np.float32), np.ones(100, np.float32)
     copy = min(
         median_seconds(lambda: np.copyto(out, x)),
-        median_seconds(lambda: _run.copy(out.reshape(-1), x.reshape(-1))),
+        median_seconds(lambda: operations.copy(out.reshape(-1), x.reshape(-1))),
     )
     print(f"\n{'':<34}{'ms':>8}{'GB/s':>8}{'of a copy':>12}")
     moved = 2 * x.nbytes / 1e9

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import numbanorm
-from numbanorm import _counts, _quota
+from numbanorm.threads import counts, quota
 
 FEATURES = ("avx2", "fma", "avx512f", "avx512vl", "neon", "sve")
 
@@ -39,14 +39,14 @@ def _kernels(folder: Path) -> str:
 def _cores() -> str:
     """Return how many processors there are, and how many this process may use."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    quota = _quota.processors()
-    return f"{os.cpu_count()}, {allowed} allowed, container quota {quota or 'none'}"
+    limit = quota.processors()
+    return f"{os.cpu_count()}, {allowed} allowed, container quota {limit or 'none'}"
 
 
 def _number() -> str:
     """Return how many threads large arrays are worked on with, and what says so."""
     try:
-        number, reason = _counts.deciding()
+        number, reason = counts.deciding()
     except ValueError as error:
         return str(error)
     return f"{number}, by {reason}"

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numbanorm import _checks, _plan, _run, _threads
+from numbanorm.calls import checks, lookup
+from numbanorm.plan import routes
+from numbanorm.plan import view as views
+from numbanorm.threads import workers
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -22,21 +25,21 @@ _GROUPS = 1, 2, 8
 Step = tuple[str, Callable[[], Any]]
 
 
-def _views(norm: str) -> Iterator[_plan.View]:
+def _views(norm: str) -> Iterator[views.View]:
     """Yield views of a norm, of all kinds."""
     for n, channels, spatial in itertools.product(*_SIZES):
         if norm in ("layer", "rms"):
-            yield _plan.row_view(n, channels)
+            yield views.row_view(n, channels)
             continue
         for first in (True, False):
             if norm == "batch":
-                yield _plan.batch_view(first, n, channels, spatial)
+                yield views.batch_view(first, n, channels, spatial)
             elif norm == "instance":
-                yield _plan.instance_view(first, n, channels, spatial)
+                yield views.instance_view(first, n, channels, spatial)
             else:
                 for groups in _GROUPS:
                     if channels % groups == 0:
-                        yield _plan.group_view(first, n, channels, spatial, groups)
+                        yield views.group_view(first, n, channels, spatial, groups)
 
 
 NORMS = "batch", "instance", "group", "layer", "rms"
@@ -46,16 +49,19 @@ def _routes(norm: str) -> set[tuple[str, int]]:
     """Return the operations that a norm may come to, and along which way through memory."""
     found = set()
     for view in _views(norm):
-        ways = {_plan.forward_route(view, 16, workers) for workers in (1, 2, 16)}
-        found |= {("normalize", way) for way in ways if way != _plan.TWO_PASSES}
-        if norm == "batch" or _plan.TWO_PASSES in ways:
-            found |= {("moments", _plan.moments_route(view)), ("affine", _plan.affine_route(view))}
-        found |= {("backward", _plan.backward_route(view, training)) for training in (True, False)}
+        ways = {routes.forward_route(view, 16, number) for number in (1, 2, 16)}
+        found |= {("normalize", way) for way in ways if way != routes.TWO_PASSES}
+        if norm == "batch" or routes.TWO_PASSES in ways:
+            found |= {
+                ("moments", routes.moments_route(view)),
+                ("affine", routes.affine_route(view)),
+            }
+        found |= {("backward", routes.backward_route(view, training)) for training in (True, False)}
     return found
 
 
 def _given(operation: str, array: Any, wide: Any) -> list[tuple[Any, ...]]:
-    """Return examples of an operation's arguments; see `numbanorm._run`."""
+    """Return examples of an operation's arguments; see `numbanorm.calls.operations`."""
     if operation == "normalize":
         return [(*[array] * 4, wide, wide, 0.0, True)]
     if operation == "affine":
@@ -68,7 +74,7 @@ def _given(operation: str, array: Any, wide: Any) -> list[tuple[Any, ...]]:
 
 def _steps(norms: Iterable[str], dtypes: Iterable[np.dtype[Any]], jit: bool, c: bool) -> list[Step]:
     """Return what is to be compiled: its name, and what compiles it."""
-    steps: dict[tuple[Any, ...], Step] = {(): ("threads", _threads.get_ready)}
+    steps: dict[tuple[Any, ...], Step] = {(): ("threads", workers.get_ready)}
     for dtype in dtypes:
         for norm in norms:
             for operation, way in sorted(_routes(norm)):
@@ -82,7 +88,7 @@ def _steps(norms: Iterable[str], dtypes: Iterable[np.dtype[Any]], jit: bool, c: 
 
 
 def _operation(operation: str, way: int, dtype: np.dtype[Any]) -> Step:
-    kernels = _run._kernels()
+    kernels = lookup.kernels()
     module = (kernels.backward if operation == "backward" else kernels.forward)[way]
     driver = getattr(module, operation).driver
     name = f"{module.__name__.rpartition('.')[2]}.{operation}, {dtype}"
@@ -97,7 +103,7 @@ def _operation(operation: str, way: int, dtype: np.dtype[Any]) -> Step:
 
 def _finish(dtype: np.dtype[Any]) -> None:
     """Compile what is done with statistics."""
-    finishing = _run._kernels().finishing
+    finishing = lookup.kernels().finishing
     array, wide, counter = np.empty(0, dtype), np.empty(0), np.zeros((), np.int64)
     _compile(finishing.update, array, array, counter, wide, wide, 1, 1, 1, 0.1)
     _compile(finishing.divide_by, wide, array, wide)
@@ -168,8 +174,8 @@ def warmup(
     >>> import numbanorm as nbn
     >>> nbn.warmup(["rms"], ["float32"])
     """
-    wanted = _checks.norms(NORMS if norms is None else norms, NORMS)
-    kinds = [_checks.dtype(kind) for kind in (_checks.DTYPES if dtypes is None else dtypes)]
+    wanted = checks.norms(NORMS if norms is None else norms, NORMS)
+    kinds = [checks.dtype(kind) for kind in (checks.DTYPES if dtypes is None else dtypes)]
     steps = _steps(wanted, kinds, jit, c)
     for done, (name, step) in enumerate(steps):
         if progress:

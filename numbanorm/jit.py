@@ -43,7 +43,6 @@ The rows of an array, normalised within a function of one's own::
 
 import math
 
-from numbanorm import _threads
 from numbanorm._status import Status
 from numbanorm.kernels import ahead
 from numbanorm.kernels.operations.finishing import move_running
@@ -67,6 +66,7 @@ from numbanorm.kernels.user_arrays import (
     written,
     written_if_any,
 )
+from numbanorm.threads import workers
 
 __all__ = [
     "EPS",
@@ -88,7 +88,7 @@ __all__ = [
 OK, SIZE, EPS, MEMORY = map(int, (Status.OK, Status.SIZE, Status.EPS, Status.MEMORY))
 
 # The threads that help; the first large call from Python would make them, too.
-_threads.serve_c()
+workers.serve_c()
 
 
 @public

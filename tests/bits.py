@@ -18,7 +18,9 @@ from pathlib import Path
 import numpy as np
 
 import numbanorm as nbn
-from numbanorm import _plan, _run
+from numbanorm.calls import operations
+from numbanorm.plan import routes
+from numbanorm.plan import view as views
 
 TABLE = Path(__file__).with_name("bits.json")
 
@@ -66,9 +68,9 @@ _SHAPES = {
 }
 
 _MAKERS = {
-    "batch": _plan.batch_view,
-    "instance": _plan.instance_view,
-    "group": _plan.group_view,
+    "batch": views.batch_view,
+    "instance": views.instance_view,
+    "group": views.group_view,
 }
 
 
@@ -79,7 +81,7 @@ def _views():
         for shape in shapes:
             sizes = "x".join(map(str, shape))
             if norm == "row":
-                found[f"row {sizes}"] = _plan.row_view(*shape)
+                found[f"row {sizes}"] = views.row_view(*shape)
             else:
                 for first, layout in ((True, "NCHW"), (False, "NHWC")):
                     n, channels, spatial, *groups = shape
@@ -111,7 +113,7 @@ def uniform(count, seed, dtype):
 
 def _made(view, dtype, data):
     """Return x, dy, weight, bias, and a mean and a variance for each statistic."""
-    size, found, slots = _plan.size_of(view), view[0] * view[2], view[2] * view[3]
+    size, found, slots = views.size_of(view), view[0] * view[2], view[2] * view[3]
     x, dy = uniform(size, 1, dtype), uniform(size, 2, dtype)
     if data == "far":
         x = x + dtype.type(40_000)
@@ -168,21 +170,24 @@ def _forward(view, made, where, rows):
         ("", None, None),
     ):
         y, here = where.placed(x)
-        yield "mean", (found := _run.normalize(y, here, w, b, 1e-5, view, shape))[0]
+        yield "mean", (found := operations.normalize(y, here, w, b, 1e-5, view, shape))[0]
         yield "var", found[1]
         yield f"y {name}".strip(), y
         y, here = where.placed(x)
-        _run.affine(y, here, w, b, *found, 1e-5, view)
+        operations.affine(y, here, w, b, *found, 1e-5, view)
         yield f"y {name}".strip(), y
     y, here = where.placed(x)
-    _run.affine(y, here, weight, bias, mean, var, 1e-5, view, backwards=True)
+    operations.affine(y, here, weight, bias, mean, var, 1e-5, view, backwards=True)
     yield "y given", y
-    found = _run.moments(where.placed(x)[1], view, shape)
+    found = operations.moments(where.placed(x)[1], view, shape)
     yield "mean", found[0]
     yield "var", found[1]
     if rows:
         y, here = where.placed(x)
-        yield "squares", _run.normalize(y, here, weight, None, 1e-5, view, shape, centred=False)[1]
+        yield (
+            "squares",
+            operations.normalize(y, here, weight, None, 1e-5, view, shape, centred=False)[1],
+        )
         yield "y squares", y
 
 
@@ -191,8 +196,8 @@ def _backward(view, made, where, rows):
     x, dy, weight, _, mean, var = made
     shape = (view[0] * view[2],)
     _, own = where.placed(x)
-    centres, variances = _run.moments(own, view, shape)
-    rstd = _run.statistics(centres, variances, 1e-5)[1]
+    centres, variances = operations.moments(own, view, shape)
+    rstd = operations.statistics(centres, variances, 1e-5)[1]
     rounded = centres.astype(x.dtype)
     given = [
         ("", weight, centres, rstd, True, True),
@@ -204,7 +209,7 @@ def _backward(view, made, where, rows):
         given.append(("squares", weight, np.empty(0), rstd, True, False))
     for name, w, m, r, training, centred in given:
         dx, here, there = where.placed(dy, x)
-        dweight, dbias = _run.backward(dx, here, there, w, m, r, view, training, centred)
+        dweight, dbias = operations.backward(dx, here, there, w, m, r, view, training, centred)
         yield f"dx {name}".strip(), dx
         yield f"dweight {name}".strip(), dweight
         yield f"dbias {name}".strip(), dbias
@@ -216,10 +221,10 @@ def _finished(made):
     wide = mean.astype(np.float64), var.astype(np.float64)
     if mean.size > 1:
         running = mean.copy(), var.copy()
-        _run.update_running(*running, None, wide[1], wide[0], mean.size, 0.125)
+        operations.update_running(*running, None, wide[1], wide[0], mean.size, 0.125)
         yield "running mean", running[0]
         yield "running var", running[1]
-    yield "divisor weight", (found := _run.divisors(wide[0], x.dtype))[0]
+    yield "divisor weight", (found := operations.divisors(wide[0], x.dtype))[0]
     yield "divisor var", found[1]
 
 
@@ -230,7 +235,7 @@ def digests(view_name, dtype, data):
     # Only rows are normalised by their mean square.
     rows = view[1] == view[4] == 1
     for where in PLACEMENTS:
-        if where.workers > 1 and _plan.workers_for(_plan.size_of(view), 2) == 1:
+        if where.workers > 1 and routes.workers_for(views.size_of(view), 2) == 1:
             where = Placement(where.at_x, where.at_y, where.in_place, 1)
         with nbn.num_threads(where.workers):
             outputs = [*_forward(view, made, where, rows), *_backward(view, made, where, rows)]
@@ -247,7 +252,7 @@ CASES = [
     for dtype in DTYPES
     for data in DATA
     # What the data does is seen on arrays of some thousand elements.
-    if data == "plain" or _plan.size_of(VIEWS[view]) <= 70_000
+    if data == "plain" or views.size_of(VIEWS[view]) <= 70_000
 ]
 
 

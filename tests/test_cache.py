@@ -29,14 +29,14 @@ for layout in sys.argv[1:]:
 SMALL = """
 import sys
 import numpy as np
-from numbanorm import _run
+from numbanorm.calls import operations
 for dtype in sys.argv[1:]:
     mean, var = np.zeros(2, dtype), np.ones(2, dtype)
     count = np.zeros((), np.int64)
-    _run.update_running(mean, var, count, np.array([1.0, 2]), np.array([3.0, 4]), 4, 0.5)
+    operations.update_running(mean, var, count, np.array([1.0, 2]), np.array([3.0, 4]), 4, 0.5)
     assert mean.tolist() == [0.5, 1] and count == 1, (dtype, mean)
     np.testing.assert_allclose(var, [2.5, 0.5 + 2 * 4 / 3], rtol=1e-6)
-    found, rstd = _run.statistics(mean, var, 0.0)
+    found, rstd = operations.statistics(mean, var, 0.0)
     np.testing.assert_allclose(rstd, 1 / np.sqrt(var), rtol=1e-6)
     np.testing.assert_array_equal(found, mean)
 """
@@ -146,7 +146,9 @@ def copied(tmp_path):
     return there
 
 
-@pytest.mark.parametrize("file", ["kernels/operations/finishing.py", "_tiles.py", "__init__.py"])
+@pytest.mark.parametrize(
+    "file", ["kernels/operations/finishing.py", "plan/tiles.py", "__init__.py"]
+)
 def test_code_of_other_sources_is_not_loaded(copied, tmp_path, file):
     """Numba's own cache looks at the file of the function only, not at what that calls."""
     environment = in_cache(tmp_path / "cache", PYTHONPATH=str(copied))
@@ -171,14 +173,15 @@ def digest(site, code=DIGEST):
 SOURCES = {
     "a kernel": {"kernels/simd/vec.py": "# Changed."},
     "a folder of kernels": {"kernels/new/deep.py": "SIZE = 1"},
-    "what kernels import": {"_plan.py": "# Changed."},
-    "what that imports": {"_quota.py": "# Changed."},
+    "what kernels import": {"plan/routes.py": "# Changed."},
+    "what that imports": {"plan/tuning.py": "# Changed."},
+    "what functions for Numba import": {"threads/quota.py": "# Changed."},
     "functions for Numba, beside kernels": {"jit.py": "# Changed."},
-    "a new import": {"kernels/simd/vec.py": "from numbanorm import _view"},
-    "by lines": {"_plan.py": "from numbanorm import (  # all\n    _stats,\n    _view,\n)"},
-    "a relative import": {"kernels/simd/vec.py": "if 1:\n    from ... import _view as other"},
-    "by its dots": {"kernels/simd/vec.py": "import os, numbanorm._view as other"},
-    "of a module's name": {"kernels/simd/vec.py": "from numbanorm._view import typing"},
+    "a new import": {"kernels/simd/vec.py": "from numbanorm import cli"},
+    "by lines": {"plan/view.py": "from numbanorm.calls import (  # all\n    given,\n    order,\n)"},
+    "a relative import": {"kernels/simd/vec.py": "if 1:\n    from ...calls import order as other"},
+    "by its dots": {"kernels/simd/vec.py": "import os, numbanorm.calls.order as other"},
+    "of a module's name": {"kernels/simd/vec.py": "from numbanorm.calls.order import typing"},
 }
 
 
@@ -191,12 +194,16 @@ def test_all_that_is_compiled_is_a_source(copied, changes):
         path.write_text((path.read_text() if path.exists() else "") + f"\n{text}\n")
     after = digest(copied)
     assert after != before
-    if "_view" in str(changes):
-        (package / "_view.py").write_text((package / "_view.py").read_text() + "# Changed.\n")
-        assert digest(copied) != after
+    for name, imported in ("order", "calls/order.py"), ("cli", "cli.py"):
+        if name in str(changes):
+            path = package / imported
+            path.write_text(path.read_text() + "# Changed.\n")
+            assert digest(copied) != after
 
 
-@pytest.mark.parametrize("file", ["cli.py", "_view.py", "layers/base.py", "functional/batch.py"])
+@pytest.mark.parametrize(
+    "file", ["cli.py", "calls/order.py", "plan/plan.py", "layers/base.py", "functional/batch.py"]
+)
 def test_what_is_not_compiled_is_no_source(copied, file):
     """Or whoever works on it would wait for kernels that are the same."""
     before, path = digest(copied), copied / "numbanorm" / file
@@ -245,7 +252,7 @@ def test_an_importer_that_lists_nothing(copied, tmp_path, shown):
     assert bool(first) == bool(shown)
     run(code, "float32", cwd=tmp_path, **environment)
     assert kernels(cache) == first
-    path = copied / "numbanorm" / "_tiles.py"
+    path = copied / "numbanorm" / "plan" / "tiles.py"
     path.write_text(path.read_text() + "\nCHANGED = 1\n")
     run(code, "float32", cwd=tmp_path, **environment)
     assert len(kernels(cache)) == 2 * len(first)

@@ -10,7 +10,7 @@ import pytest
 from processes import run
 
 import numbanorm as nbn
-from numbanorm import _counts, _threads
+from numbanorm.threads import counts, workers
 
 VARIABLES = ("NUMBANORM_NUM_THREADS", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS")
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -25,7 +25,7 @@ def environment(*values):
 @pytest.fixture(autouse=True)
 def unset(monkeypatch):
     """What another test has set does not count here."""
-    monkeypatch.setattr(_counts, "_chosen", None)
+    monkeypatch.setattr(counts, "_chosen", None)
 
 
 @pytest.mark.parametrize(
@@ -80,16 +80,16 @@ print(nbn.get_num_threads())
 ORDER = """
 import numba, numpy as np
 import numbanorm as nbn
-from numbanorm import _counts
+from numbanorm.threads import counts
 
-print(*_counts.deciding())
+print(*counts.deciding())
 numba.set_num_threads(2)
-print(*_counts.deciding())
+print(*counts.deciding())
 nbn.set_num_threads(6)
-print(*_counts.deciding())
+print(*counts.deciding())
 with nbn.num_threads(7):
-    print(*_counts.deciding())
-print(*_counts.deciding())
+    print(*counts.deciding())
+print(*counts.deciding())
 """
 
 
@@ -207,13 +207,13 @@ def test_blocks_hold_for_their_task():
 
 def test_a_block_is_how_many_work(monkeypatch):
     """What is asked is what a call takes."""
-    taken, run_it = [], _threads.run
+    taken, run_it = [], workers.run
 
     def spy(operation, view, args, workers):
         taken.append(workers)
         run_it(operation, view, args, workers)
 
-    monkeypatch.setattr(_threads, "run", spy)
+    monkeypatch.setattr(workers, "run", spy)
     x = np.ones((4, 8, 64, 64), np.float32)
     nbn.set_num_threads(2)
     with nbn.num_threads(1):
@@ -229,7 +229,7 @@ def test_c_callers_are_in_no_block():
     try:
         with nbn.num_threads(7):
             nbn.set_num_threads(3)
-            _threads.serve_c()
+            workers.serve_c()
         assert variables.threads == 3
     finally:
         variables.threads = before

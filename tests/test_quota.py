@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 from processes import run
 
-from numbanorm import _counts, _quota
-from numbanorm._quota import processors
+from numbanorm.threads import counts, quota
+from numbanorm.threads.quota import processors
 
 V2, V1 = "sys/fs/cgroup", "sys/fs/cgroup/cpu"
 
@@ -54,7 +54,7 @@ def limited(tmp_path, monkeypatch):
             (tmp_path / "proc/self").mkdir(parents=True)
             (tmp_path / "proc/self/cgroup").write_text(group + "\n")
         processors.cache_clear()
-        monkeypatch.setattr(_quota, "ROOT", tmp_path)
+        monkeypatch.setattr(quota, "ROOT", tmp_path)
 
     yield give
     processors.cache_clear()
@@ -69,15 +69,15 @@ def test_processors(limited, files, group, allowed):
 def test_threads_obey(limited, monkeypatch):
     """The quota bounds the number of processors, but not what the user asked for."""
     config = SimpleNamespace(NUMBA_NUM_THREADS=64, NUMBA_DEFAULT_NUM_THREADS=64)
-    monkeypatch.setattr(_counts, "_config", lambda: config)
-    monkeypatch.setattr(_counts, "_chosen", None)
-    monkeypatch.setattr(_counts, "_of_openmp", lambda: 0)
+    monkeypatch.setattr(counts, "_config", lambda: config)
+    monkeypatch.setattr(counts, "_chosen", None)
+    monkeypatch.setattr(counts, "_of_openmp", lambda: 0)
     monkeypatch.setattr("numba.np.ufunc.parallel._is_initialized", False)
-    monkeypatch.setitem(_counts._environment, "NUMBA_NUM_THREADS", "")
+    monkeypatch.setitem(counts._environment, "NUMBA_NUM_THREADS", "")
     limited({V2: {"cpu.max": "300000 100000"}}, "0::/")
-    assert _counts.deciding() == (3, "the container's CPU quota")
-    monkeypatch.setitem(_counts._environment, "NUMBA_NUM_THREADS", "64")
-    assert _counts.deciding() == (64, "NUMBA_NUM_THREADS")
+    assert counts.deciding() == (3, "the container's CPU quota")
+    monkeypatch.setitem(counts._environment, "NUMBA_NUM_THREADS", "64")
+    assert counts.deciding() == (64, "NUMBA_NUM_THREADS")
 
 
 LIMITED = """

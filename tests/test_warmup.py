@@ -8,7 +8,8 @@ import pytest
 from processes import run
 
 import numbanorm as nbn
-from numbanorm import _plan, _warmup, cli
+from numbanorm import _warmup, cli
+from numbanorm.plan import routes
 
 # After a warm-up a compiler that is called at all ends the program.
 PROGRAM = """
@@ -98,7 +99,7 @@ def test_every_way_is_found():
     assert all(
         any((operation, way) in _warmup._routes(norm) for norm in _warmup.NORMS)
         for operation, way in itertools.product(
-            ("normalize", "affine", "backward"), (_plan.ALONG, _plan.ACROSS, _plan.ROWS)
+            ("normalize", "affine", "backward"), (routes.ALONG, routes.ACROSS, routes.ROWS)
         )
     )
 

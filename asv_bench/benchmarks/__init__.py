@@ -13,6 +13,11 @@ os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(sys.prefix) / "numbanorm-kerne
 
 # asv forks a process for each combination of parameters from one that has read these files: what
 # takes a second to import is imported here, once. No threads start by that.
-from numbanorm import _run
+try:
+    from numbanorm.calls import lookup
 
-getattr(_run, "_kernels", lambda: None)()
+    lookup.kernels()
+except ImportError:  # A commit before there were `calls`.
+    from numbanorm import _run
+
+    getattr(_run, "_kernels", lambda: None)()

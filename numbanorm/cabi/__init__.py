@@ -15,9 +15,9 @@ import ctypes
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from numbanorm import _threads
 from numbanorm.cabi import declarations
 from numbanorm.cabi.declarations import ABI_VERSION, header
+from numbanorm.threads import workers
 
 if TYPE_CHECKING:
     from cffi import FFI
@@ -48,7 +48,7 @@ def ffi() -> FFI:
 def _addresses(kind: str) -> dict[str, int]:
     from numbanorm.cabi import compiling
 
-    _threads.serve_c()
+    workers.serve_c()
     return compiling.addresses(kind)
 
 

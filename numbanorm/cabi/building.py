@@ -12,7 +12,6 @@ import tempfile
 from pathlib import Path
 
 from numbanorm._status import RULES, Status
-from numbanorm._tiles import MAX_WORKERS
 from numbanorm.cabi.declarations import (
     ABI_VERSION,
     TYPES,
@@ -21,6 +20,7 @@ from numbanorm.cabi.declarations import (
     functions,
     header,
 )
+from numbanorm.plan.tuning import MAX_WORKERS
 
 SONAME = f"libnumbanorm.so.{ABI_VERSION}"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, overload
 
-from numbanorm import _norm, _stats
+from numbanorm.calls import checks, norms, operations
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from numbanorm.functional._types import Array, Given, Layout, WithStats
+    from numbanorm._types import Array, Given, Layout, WithStats
 
 
 # fmt: off
@@ -112,10 +112,21 @@ def batch_norm(
     array([[0.  , 0.  ],
            [1.63, 2.  ]])
     """
-    y, mean, var = _norm.batch_forward(
-        x, running_mean, running_var, weight, bias, training, momentum, eps, layout, out
+    array = checks.data("x", x)
+    y, mean, var = norms.batch_forward(
+        array,
+        running_mean,
+        running_var,
+        weight,
+        bias,
+        training,
+        momentum,
+        eps,
+        checks.layout(layout),
+        out,
+        x,
     )
-    return _stats.returned(y, mean, var, eps) if return_stats else y
+    return (y, *operations.statistics(mean, var, eps)) if return_stats else y
 
 
 def batch_norm_backward(
@@ -184,4 +195,6 @@ def batch_norm_backward(
     >>> dweight, dbias
     (array([2., 2.]), array([4., 6.]))
     """
-    return _norm.batch_backward(dy, x, mean, rstd, weight, training, layout, out)
+    array = checks.data("x", x)
+    layout = checks.layout(layout)
+    return norms.batch_backward(dy, array, mean, rstd, weight, training, layout, out, x)

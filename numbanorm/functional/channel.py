@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from numbanorm import _norm
+from numbanorm.calls import checks, norms
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from numbanorm.functional._types import Array, Layout
+    from numbanorm._types import Array, Layout
 
 
 def channel_mean_var(
@@ -46,7 +46,7 @@ def channel_mean_var(
     >>> nbn.channel_mean_var(np.array([[1.0, 10.0], [3.0, 30.0]]))
     (array([ 2., 20.]), array([  1., 100.]))
     """
-    return _norm.moments(x, layout, correction)
+    return norms.moments(checks.data("x", x), checks.layout(layout), correction)
 
 
 def channel_normalize(
@@ -91,4 +91,5 @@ def channel_normalize(
     >>> nbn.channel_normalize(image, [0.5, 0.5, 0.5], [0.25, 0.25, 0.25], layout="NHWC")
     array([[[[ 0.,  2., -1.]]]])
     """
-    return _norm.standardize(x, mean, std, layout, out)
+    array = checks.data("x", x)
+    return norms.standardize(array, mean, std, checks.layout(layout), out, x)

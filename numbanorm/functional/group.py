@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, overload
 
-from numbanorm import _norm, _stats
+from numbanorm.calls import checks, norms, operations
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from numbanorm.functional._types import Array, Given, Layout, WithStats
+    from numbanorm._types import Array, Given, Layout, WithStats
 
 
 # fmt: off
@@ -89,8 +89,10 @@ def group_norm(
     >>> nbn.group_norm(np.array([[1.0, 3.0, 20.0, 40.0]]), 2, eps=0.0)
     array([[-1.,  1., -1.,  1.]])
     """
-    y, mean, var = _norm.group_forward(x, num_groups, weight, bias, eps, layout, out)
-    return _stats.returned(y, mean, var, eps) if return_stats else y
+    array = checks.data("x", x)
+    layout = checks.layout(layout)
+    y, mean, var = norms.group_forward(array, num_groups, weight, bias, eps, layout, out, x)
+    return (y, *operations.statistics(mean, var, eps)) if return_stats else y
 
 
 def group_norm_backward(
@@ -152,4 +154,6 @@ def group_norm_backward(
     >>> dweight, dbias
     (array([-1.,  1., -1.,  1.]), array([1., 1., 1., 1.]))
     """
-    return _norm.group_backward(dy, x, mean, rstd, num_groups, weight, layout, out)
+    array = checks.data("x", x)
+    layout = checks.layout(layout)
+    return norms.group_backward(dy, array, mean, rstd, num_groups, weight, layout, out, x)

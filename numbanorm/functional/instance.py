@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, overload
 
-from numbanorm import _norm, _stats
+from numbanorm.calls import checks, norms, operations
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from numbanorm.functional._types import Array, Given, Layout, WithStats
+    from numbanorm._types import Array, Given, Layout, WithStats
 
 
 # fmt: off
@@ -107,8 +107,9 @@ def instance_norm(
     <BLANKLINE>
            [[-1.,  1.]]])
     """
-    y, mean, var = _norm.instance_forward(
-        x,
+    array = checks.data("x", x)
+    y, mean, var = norms.instance_forward(
+        array,
         running_mean,
         running_var,
         weight,
@@ -116,10 +117,11 @@ def instance_norm(
         use_input_stats,
         momentum,
         eps,
-        layout,
+        checks.layout(layout),
         out,
+        x,
     )
-    return _stats.returned(y, mean, var, eps) if return_stats else y
+    return (y, *operations.statistics(mean, var, eps)) if return_stats else y
 
 
 def instance_norm_backward(
@@ -182,4 +184,6 @@ def instance_norm_backward(
     >>> dweight, dbias
     (array([0.]), array([4.]))
     """
-    return _norm.instance_backward(dy, x, mean, rstd, weight, use_input_stats, layout, out)
+    array = checks.data("x", x)
+    layout = checks.layout(layout)
+    return norms.instance_backward(dy, array, mean, rstd, weight, use_input_stats, layout, out, x)

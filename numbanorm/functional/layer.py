@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, overload
 
-from numbanorm import _norm, _stats
+from numbanorm.calls import checks, norms, operations
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from numbanorm.functional._types import Array, Given, WithStats
+    from numbanorm._types import Array, Given, WithStats
 
 
 # fmt: off
@@ -88,8 +88,9 @@ def layer_norm(
     array([[-1.,  1.],
            [-1.,  1.]])
     """
-    y, mean, var = _norm.row_forward(x, normalized_shape, weight, bias, eps, out, True)
-    return _stats.returned(y, mean, var, eps) if return_stats else y
+    array = checks.data("x", x)
+    y, mean, var = norms.row_forward(array, normalized_shape, weight, bias, eps, True, out, x)
+    return (y, *operations.statistics(mean, var, eps)) if return_stats else y
 
 
 def layer_norm_backward(
@@ -148,4 +149,5 @@ def layer_norm_backward(
     >>> dweight, dbias
     (array([-2.,  2.]), array([2., 2.]))
     """
-    return _norm.row_backward(dy, x, mean, rstd, normalized_shape, weight, out, True)
+    array = checks.data("x", x)
+    return norms.row_backward(dy, array, mean, rstd, normalized_shape, weight, True, out, x)

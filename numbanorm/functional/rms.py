@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, overload
 
-from numbanorm import _norm, _stats
+from numbanorm.calls import checks, norms, operations
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from numbanorm.functional._types import Array, Given
+    from numbanorm._types import Array, Given
 
 
 # fmt: off
@@ -85,11 +85,10 @@ def rms_norm(
     array([[ 3.,  4.],
            [-3.,  4.]])
     """
-    y, mean, var = _norm.row_forward(x, normalized_shape, weight, None, eps, out, False)
-    if not return_stats:
-        return y
-    eps = _norm.machine_epsilon(y.dtype) if eps is None else eps
-    return y, _stats.returned(y, mean, var, eps)[2]
+    array = checks.data("x", x)
+    eps = norms.machine_epsilon(array.dtype) if eps is None else eps
+    y, mean, var = norms.row_forward(array, normalized_shape, weight, None, eps, False, out, x)
+    return (y, operations.statistics(mean, var, eps)[1]) if return_stats else y
 
 
 def rms_norm_backward(
@@ -147,4 +146,6 @@ def rms_norm_backward(
     >>> dweight.round(3)
     array([0.   , 2.263])
     """
-    return _norm.row_backward(dy, x, None, rstd, normalized_shape, weight, out, False)[:2]
+    array = checks.data("x", x)
+    found = norms.row_backward(dy, array, None, rstd, normalized_shape, weight, False, out, x)
+    return found[:2]

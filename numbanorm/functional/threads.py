@@ -2,7 +2,8 @@
 
 from contextlib import AbstractContextManager
 
-from numbanorm import _checks, _counts, _threads
+from numbanorm.calls import checks
+from numbanorm.threads import counts, workers
 
 
 def set_num_threads(n: int) -> None:
@@ -29,7 +30,7 @@ def set_num_threads(n: int) -> None:
     1
     >>> nbn.set_num_threads(before)
     """
-    _threads.set_num_threads(_checks.integer("n", n, 1))
+    workers.set_num_threads(checks.integer("n", n, 1))
 
 
 def num_threads(n: int) -> AbstractContextManager[None]:
@@ -63,7 +64,7 @@ def num_threads(n: int) -> AbstractContextManager[None]:
     ...     nbn.get_num_threads()
     1
     """
-    return _counts.Limit(_checks.integer("n", n, 1))
+    return counts.Limit(checks.integer("n", n, 1))
 
 
 def get_num_threads() -> int:
@@ -97,4 +98,4 @@ def get_num_threads() -> int:
     >>> nbn.get_num_threads() >= 1
     True
     """
-    return _counts.get()
+    return counts.get()

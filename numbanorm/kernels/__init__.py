@@ -11,7 +11,7 @@ A folder imports those before it only:
 `loops`
     The loops on one tile of memory. They allocate nothing and can't raise.
 `operations`
-    ``function(view, args, workers)``: one pass over an array, as `numbanorm._plan` views it. An
+    ``function(view, args, workers)``: one pass over an array, as `numbanorm.plan.view` has it. An
     operation allocates what it needs, hands a worker, ``worker(queue, view, args)``, to threads,
     which take tiles until there are none left, merges what they found in a fixed order and returns
     a status. `routes` chooses between those that go along contiguous memory, across it, by rows.

@@ -1,6 +1,5 @@
-"""The operations of `numbanorm._run` for compiled callers: each chooses its loops by the view."""
+"""What `numbanorm.calls.operations` has, for compiled callers: each chooses loops by the view."""
 
-from numbanorm._plan import ALONG, FEW, ROWS, TWO_PASSES
 from numbanorm._status import OK
 from numbanorm.kernels.compile.options import leaf
 from numbanorm.kernels.operations import (
@@ -15,6 +14,7 @@ from numbanorm.kernels.operations import (
 from numbanorm.kernels.operations.finishing import put_mean_squares
 from numbanorm.kernels.simd.memory import lanes
 from numbanorm.kernels.tiles import affine_route, backward_route, forward_route, moments_route
+from numbanorm.plan.routes import ALONG, FEW, ROWS, TWO_PASSES
 
 
 @leaf

@@ -1,47 +1,38 @@
-"""The cutting of work (`numbanorm._tiles`, `_plan`), compiled, and its claiming by threads."""
+"""The cutting of work (`numbanorm.plan`), compiled, and its claiming by threads."""
 
-from numbanorm._plan import (
-    across_fits,
-    across_room,
-    across_slab,
-    affine_route,
-    backward_route,
-    batch_view,
-    forward_route,
-    goes_along,
-    group_view,
-    has_rows,
-    instance_view,
-    least_common_multiple,
-    moments_route,
-    row_view,
-    shared_out,
-    size_of,
-    spread_of,
-    takes_entries,
-    workers_for,
-)
-from numbanorm._tiles import (
-    SPACING,
-    across_tiles,
-    along_tiles,
-    folds,
-    piece,
-    row_tiles,
-    slab_bounds,
-    slab_count,
-)
 from numbanorm.kernels.compile.options import inlined, leaf, shared
 from numbanorm.kernels.simd.pointers import at, fetch_add
 from numbanorm.kernels.simd.storage import itemsize
+from numbanorm.plan.routes import (
+    affine_route,
+    backward_route,
+    forward_route,
+    goes_along,
+    has_rows,
+    moments_route,
+    shared_out,
+    workers_for,
+)
+from numbanorm.plan.slabs import (
+    across_fits,
+    across_room,
+    across_slab,
+    least_common_multiple,
+    slab_bounds,
+    slab_count,
+    spread_of,
+    takes_entries,
+)
+from numbanorm.plan.tiles import across_tiles, along_tiles, folds, piece, row_tiles
+from numbanorm.plan.tuning import SPACING, STREAM_BYTES
+from numbanorm.plan.view import batch_view, group_view, instance_view, row_view, size_of
 
 __all__ = [
     "across_fits", "across_room", "across_slab", "across_tiles", "affine_route", "along_tiles",
     "backward_route", "batch_view", "ceil_div", "claim", "folds", "following", "forward_route",
-    "goes_along",
-    "group_view", "has_rows", "instance_view", "least_common_multiple", "moments_route", "padded",
-    "piece", "row_tiles", "row_view", "shared_out", "size_of", "slab_bounds", "slab_count",
-    "spread_of", "streams", "takes_entries", "workers_for",
+    "goes_along", "group_view", "has_rows", "instance_view", "least_common_multiple",
+    "moments_route", "padded", "piece", "row_tiles", "row_view", "shared_out", "size_of",
+    "slab_bounds", "slab_count", "spread_of", "streams", "takes_entries", "workers_for",
 ]  # fmt: skip
 
 # Compiled code may call these from where this module has been imported on: kernels take them from
@@ -53,10 +44,6 @@ for _function in (
     slab_bounds, slab_count, spread_of, takes_entries, workers_for,
 ):  # fmt: skip
     shared(_function)
-
-# Results of at least so many bytes are written past the caches. Measured with copies of 1, 4, 16 MB
-# on a Xeon with 48 MB of cache: 0.8, 1.2 and 1.8 times as fast as ordinary stores on two threads.
-STREAM_BYTES = 1 << 22
 
 
 @inlined

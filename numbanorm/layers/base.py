@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from numbanorm import _checks, _memory
+from numbanorm.calls import checks, memory
+from numbanorm.layers import checks as rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,7 +106,7 @@ class Layer:
         ValueError, TypeError
             If dy's shape or dtype is wrong. The call is then still there to be differentiated.
         """
-        saved = _checks.called(self._saved, type(self).__name__)
+        saved = rules.called(self._saved, type(self).__name__)
         dx, dweight, dbias = self._backward(dy, *saved)
         found = {"weight": dweight, "bias": dbias}
         self._gradients = {name: found[name] for name in self.parameters()}
@@ -163,11 +164,11 @@ class Layer:
         >>> nbn.LayerNorm(3).astype("float64").weight
         array([1., 1., 1.])
         """
-        kind = _checks.dtype(dtype)
+        kind = checks.dtype(dtype)
         new = copying.deepcopy(self)
         for name, value in new.state_dict().items():
             if value.dtype == self.dtype:
-                setattr(new, name, value.astype(_checks.DTYPES[kind]))
+                setattr(new, name, value.astype(checks.DTYPES[kind]))
         new.dtype = kind
         return new
 
@@ -227,11 +228,11 @@ class Layer:
         missing = [key for key in own if key not in state_dict and key != optional]
         unexpected = [key for key in state_dict if key.startswith(prefix) and key not in own]
         if strict:
-            _checks.state_keys(own, missing, unexpected)
+            rules.state_keys(own, missing, unexpected)
         loaded = [
-            (array, _checks.state_value(key, key[len(prefix) :], state_dict[key], array))
+            (array, rules.state_value(key, key[len(prefix) :], state_dict[key], array))
             for key, array in own.items()
             if key in state_dict
         ]
-        _memory.replace(loaded)
+        memory.replace(loaded)
         return IncompatibleKeys(missing, unexpected)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from numbanorm import _checks, _norm, _run
+from numbanorm.calls import checks, norms, operations
+from numbanorm.layers import checks as rules
 from numbanorm.layers.channel_norm import ChannelNorm
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ class BatchNorm(ChannelNorm):
         TypeError
             If x's dtype is wrong. The layer is as it was before then.
         """
-        x = _checks.data("x", x)
-        _checks.layer_input(x, self._ranks, self.num_features, self.dtype, self.layout)
+        x = checks.data("x", x)
+        rules.input_channels(x, self._ranks, self.num_features, self.dtype, self.layout)
         by_batch = self.training or (self.running_mean is None and self.running_var is None)
         updating = self.training and self.track_running_stats
         if updating or not self.training:
@@ -45,7 +46,7 @@ class BatchNorm(ChannelNorm):
         else:
             running_mean = running_var = None
         tracked = self.num_batches_tracked if updating else None
-        y, mean, var = _norm.batch_forward(
+        y, mean, var = norms.batch_forward(
             x,
             running_mean,
             running_var,
@@ -56,7 +57,6 @@ class BatchNorm(ChannelNorm):
             0.0 if self.momentum is None and tracked is None else self.momentum,
             self.eps,
             self.layout,
-            out=None,
             tracked=tracked,
         )
         if self._saves():
@@ -69,8 +69,8 @@ class BatchNorm(ChannelNorm):
         self, dy: ArrayLike, *saved: Any
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         x, mean, var, by_batch = saved
-        mean, rstd = _run.statistics(mean, var, self.eps)
-        return _norm.batch_backward(dy, x, mean, rstd, self.weight, by_batch, self.layout, None)
+        mean, rstd = operations.statistics(mean, var, self.eps)
+        return norms.batch_backward(dy, x, mean, rstd, self.weight, by_batch, self.layout)
 
 
 class BatchNorm1d(BatchNorm):

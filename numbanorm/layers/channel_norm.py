@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from numbanorm import _checks
+from numbanorm.calls import checks
 from numbanorm.layers.base import Layer
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-    from numbanorm.functional._types import Layout
+    from numbanorm._types import Layout
 
 
 class ChannelNorm(Layer):
@@ -71,15 +71,15 @@ class ChannelNorm(Layer):
         dtype: DTypeLike = np.float32,
     ) -> None:
         super().__init__()
-        size = self.num_features = _checks.integer("num_features", num_features, 0)
-        _checks.epsilon(eps)
+        size = self.num_features = checks.integer("num_features", num_features, 0)
+        checks.epsilon(eps)
         if momentum is not None:
-            _checks.finite("momentum", momentum)
+            checks.finite("momentum", momentum)
         self.eps, self.momentum = eps, momentum
         self.affine, self.track_running_stats = bool(affine), bool(track_running_stats)
-        self.layout = _checks.layout(layout)
-        self.dtype = _checks.dtype(dtype)
-        kind = _checks.DTYPES[self.dtype]
+        self.layout = checks.layout(layout)
+        self.dtype = checks.dtype(dtype)
+        kind = checks.DTYPES[self.dtype]
         self.weight = np.ones(size, kind) if affine else None
         self.bias = np.zeros(size, kind) if affine else None
         tracked = self.track_running_stats

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numbanorm import _checks, _norm, _run
+from numbanorm.calls import checks, norms, operations
+from numbanorm.layers import checks as rules
 from numbanorm.layers.base import Layer
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-    from numbanorm.functional._types import Layout
+    from numbanorm._types import Layout
 
 
 class GroupNorm(Layer):
@@ -73,13 +74,13 @@ class GroupNorm(Layer):
         dtype: DTypeLike = np.float32,
     ) -> None:
         super().__init__()
-        self.num_channels = _checks.integer("num_channels", num_channels, 0)
-        self.num_groups = _checks.groups(num_groups)
-        _checks.grouping(self.num_groups, self.num_channels)
-        _checks.epsilon(eps)
+        self.num_channels = checks.integer("num_channels", num_channels, 0)
+        self.num_groups = checks.groups(num_groups)
+        checks.grouping(self.num_groups, self.num_channels)
+        checks.epsilon(eps)
         self.eps, self.affine = eps, bool(affine)
-        self.layout, self.dtype = _checks.layout(layout), _checks.dtype(dtype)
-        kind = _checks.DTYPES[self.dtype]
+        self.layout, self.dtype = checks.layout(layout), checks.dtype(dtype)
+        kind = checks.DTYPES[self.dtype]
         self.weight = np.ones(self.num_channels, kind) if affine else None
         self.bias = np.zeros(self.num_channels, kind) if affine else None
 
@@ -112,10 +113,10 @@ class GroupNorm(Layer):
         TypeError
             If x's dtype is wrong. The layer is as it was before then.
         """
-        x = _checks.data("x", x)
-        _checks.layer_input(x, None, self.num_channels, self.dtype, self.layout)
-        y, mean, var = _norm.group_forward(
-            x, self.num_groups, self.weight, self.bias, self.eps, self.layout, None
+        x = checks.data("x", x)
+        rules.input_channels(x, None, self.num_channels, self.dtype, self.layout)
+        y, mean, var = norms.group_forward(
+            x, self.num_groups, self.weight, self.bias, self.eps, self.layout
         )
         if self._saves():
             self._saved = x, mean, var
@@ -125,7 +126,5 @@ class GroupNorm(Layer):
         self, dy: ArrayLike, *saved: Any
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         x, mean, var = saved
-        mean, rstd = _run.statistics(mean, var, self.eps)
-        return _norm.group_backward(
-            dy, x, mean, rstd, self.num_groups, self.weight, self.layout, None
-        )
+        mean, rstd = operations.statistics(mean, var, self.eps)
+        return norms.group_backward(dy, x, mean, rstd, self.num_groups, self.weight, self.layout)

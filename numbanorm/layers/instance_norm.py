@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numbanorm import _checks, _norm, _run
+from numbanorm.calls import checks, norms, operations
+from numbanorm.layers import checks as rules
 from numbanorm.layers.channel_norm import ChannelNorm
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-    from numbanorm.functional._types import Layout
+    from numbanorm._types import Layout
 
 
 class InstanceNorm(ChannelNorm):
@@ -57,11 +58,11 @@ class InstanceNorm(ChannelNorm):
         TypeError
             If x's dtype is wrong. The layer is as it was before then.
         """
-        x = _checks.data("x", x)
+        x = checks.data("x", x)
         single = x.ndim == self._ranks[0]
         batch = x[np.newaxis] if single else x
         exact = bool(self.state_dict())
-        found = _checks.layer_input(
+        found = rules.input_channels(
             batch, self._ranks[1:], self.num_features, self.dtype, self.layout, exact
         )
         if found != self.num_features:
@@ -71,7 +72,7 @@ class InstanceNorm(ChannelNorm):
                 stacklevel=2,
             )
         by_input = self.training or not self.track_running_stats
-        y, mean, var = _norm.instance_forward(
+        y, mean, var = norms.instance_forward(
             batch,
             self.running_mean,
             self.running_var,
@@ -81,7 +82,6 @@ class InstanceNorm(ChannelNorm):
             0.0 if self.momentum is None else self.momentum,
             self.eps,
             self.layout,
-            out=None,
         )
         if self._saves():
             self._saved = x, mean, var, by_input
@@ -91,12 +91,12 @@ class InstanceNorm(ChannelNorm):
         self, dy: ArrayLike, *saved: Any
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         x, mean, var, by_input = saved
-        dy = _checks.like("dy", dy, x)
+        dy = checks.like("dy", dy, x)
         single = x.ndim == self._ranks[0]
         x, dy = (x[np.newaxis], dy[np.newaxis]) if single else (x, dy)
-        mean, rstd = _run.statistics(mean, var, self.eps)
-        dx, dweight, dbias = _norm.instance_backward(
-            dy, x, mean, rstd, self.weight, by_input, self.layout, None
+        mean, rstd = operations.statistics(mean, var, self.eps)
+        dx, dweight, dbias = norms.instance_backward(
+            dy, x, mean, rstd, self.weight, by_input, self.layout
         )
         return dx[0] if single else dx, dweight, dbias
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from numbanorm import _checks, _norm, _run
-from numbanorm.layers.base import Layer
+from numbanorm.layers.row_norm import RowNorm
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, DTypeLike, NDArray
+    from numpy.typing import DTypeLike
 
 
-class LayerNorm(Layer):
+class LayerNorm(RowNorm):
     """Layer norm of inputs of shape (..., *normalized_shape).
 
     Each row, made of the last axes, is normalised by its own mean and biased variance, in training
@@ -59,6 +58,8 @@ class LayerNorm(Layer):
     ((2, 3, 8), ['bias', 'weight'])
     """
 
+    _centred = True
+
     def __init__(
         self,
         normalized_shape: int | Sequence[int],
@@ -68,14 +69,7 @@ class LayerNorm(Layer):
         *,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        super().__init__()
-        self.normalized_shape = _checks.shape("normalized_shape", normalized_shape)
-        _checks.epsilon(eps)
-        self.eps, self.elementwise_affine = eps, bool(elementwise_affine)
-        self.dtype = _checks.dtype(dtype)
-        kind = _checks.DTYPES[self.dtype]
-        self.weight = np.ones(self.normalized_shape, kind) if elementwise_affine else None
-        self.bias = np.zeros(self.normalized_shape, kind) if elementwise_affine and bias else None
+        super().__init__(normalized_shape, eps, elementwise_affine, bias, dtype)
 
     def __repr__(self) -> str:
         """Read like torch's."""
@@ -83,40 +77,3 @@ class LayerNorm(Layer):
             f"LayerNorm({self.normalized_shape}, eps={self.eps}, "
             f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None})"
         )
-
-    def __call__(self, x: ArrayLike) -> NDArray[Any]:
-        """Return x normalised.
-
-        Parameters
-        ----------
-        x : array_like, shape (..., *normalized_shape), the layer's dtype
-            The rows. In training they are kept for `backward`, not copied: don't change them
-            until then.
-
-        Returns
-        -------
-        y : ndarray, x's shape and dtype
-            As `numbanorm.layer_norm` gives it.
-
-        Raises
-        ------
-        ValueError
-            If x's shape is wrong. The layer is as it was before then.
-        TypeError
-            If x's dtype is wrong. The layer is as it was before then.
-        """
-        x = _checks.data("x", x)
-        _checks.layer_dtype(x, self.dtype)
-        y, mean, var = _norm.row_forward(
-            x, self.normalized_shape, self.weight, self.bias, self.eps, None, True
-        )
-        if self._saves():
-            self._saved = x, mean, var
-        return y
-
-    def _backward(
-        self, dy: ArrayLike, *saved: Any
-    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        x, mean, var = saved
-        mean, rstd = _run.statistics(mean, var, self.eps)
-        return _norm.row_backward(dy, x, mean, rstd, self.normalized_shape, self.weight, None, True)

@@ -17,7 +17,6 @@ from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import register_pass
 from numba.core.typed_passes import NativeLowering
 
-
 # Counts libraries as they are finished: what calls a leaf is finished after it.
 _finished = count()
 

@@ -14,9 +14,7 @@ from numbanorm.kernels.loops.coefficients import (
     slot_coefficients,
 )
 from numbanorm.kernels.loops.runs import (
-    AHEAD,
     FIRST,
-    NEAR,
     PAIRS,
     TURNS,
     Read,
@@ -30,10 +28,9 @@ from numbanorm.kernels.simd.memory import lanes, load_sum, no_sum, store
 from numbanorm.kernels.simd.pointers import at
 from numbanorm.kernels.simd.vec import splat, splat_wide, totals
 from numbanorm.kernels.tiles import along_tiles, ceil_div, piece
+from numbanorm.plan.tuning import AHEAD, BUNDLE, NEAR
 
-# A bundle of so many adjacent statistics may be worked on together; what their coefficients and
-# sums take, in float64s.
-BUNDLE = 16
+# What a bundle's coefficients and sums take, in float64s.
 TABLE, BUNDLE_ROOM = 5 * BUNDLE, (5 + 4 * 16) * BUNDLE
 
 

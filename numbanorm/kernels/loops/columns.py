@@ -9,7 +9,7 @@ vectors, but for the last few.
 from typing import Any, NamedTuple
 
 from numbanorm.kernels.compile.options import inlined, leaf
-from numbanorm.kernels.loops.runs import AHEAD, expect_edge, peel, put_vector
+from numbanorm.kernels.loops.runs import expect_edge, peel, put_vector
 from numbanorm.kernels.simd.memory import (
     lanes,
     load,
@@ -23,6 +23,7 @@ from numbanorm.kernels.simd.memory import (
 )
 from numbanorm.kernels.simd.pointers import at
 from numbanorm.kernels.tiles import spread_of
+from numbanorm.plan.tuning import AHEAD
 
 
 class Tile(NamedTuple):

@@ -20,13 +20,7 @@ from numbanorm.kernels.simd.memory import (
 )
 from numbanorm.kernels.simd.pointers import at
 from numbanorm.kernels.simd.vec import join
-
-# How many vectors ahead of the reading a cache line is asked for: runs of a few hundred elements
-# defeat the hardware's prefetcher. 16 to 128 measured alike within 5 %.
-AHEAD = 32
-
-# How many vectors ahead what is written, and comes from a cache, is asked for.
-NEAR = 12
+from numbanorm.plan.tuning import AHEAD
 
 # Into which of two sets of sums a run's vectors go: all into the first; in turn, but what is left
 # of the pairs into the first; in turn to the last. It is part of the order of sums, so of the bits.

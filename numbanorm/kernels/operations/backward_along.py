@@ -5,11 +5,10 @@ of dy * (x - mean) and of x - mean. `finish` turns the first two into those of d
 """
 
 from numbanorm._status import MEMORY, OK
-from numbanorm._tiles import CLAIM
 from numbanorm.kernels.compile.options import leaf
 from numbanorm.kernels.loops.along import gradient_reading, line_gradient, tile_gradient
 from numbanorm.kernels.loops.pieces import input_gradient
-from numbanorm.kernels.loops.runs import AHEAD, alone, write
+from numbanorm.kernels.loops.runs import alone, write
 from numbanorm.kernels.operations.given import backward_given, line_runs, line_start
 from numbanorm.kernels.operations.totals import (
     finish,
@@ -24,6 +23,7 @@ from numbanorm.kernels.simd.vec import splat
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
 from numbanorm.kernels.tiles import along_tiles, ceil_div, following, piece, shared_out, streams
+from numbanorm.plan.tuning import AHEAD, CLAIM
 
 # --- sums ---------------------------------------------------------------------------------------
 

@@ -12,9 +12,7 @@ from numbanorm.kernels.simd.pointers import allocate, at, get, is_null, put, rel
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
 from numbanorm.kernels.tiles import ceil_div, claim, row_tiles
-
-# Statistics of one unit of work: those of a batch entry are shared out where entries are few.
-SLAB = 1024
+from numbanorm.plan.tuning import FEW_SLAB
 
 
 @leaf
@@ -77,11 +75,11 @@ def backward_worker(queue, view, args):
     batch, _, groups, width, _ = view
     slots = groups * width
     rows, tiles = row_tiles(batch, slots)
-    slabs = ceil_div(groups, SLAB)
+    slabs = ceil_div(groups, FEW_SLAB)
     unit, _ = claim(queue, tiles * slabs, 1, False)
     while unit < tiles * slabs:
-        tile, first = unit // slabs, unit % slabs * SLAB
-        stop, sums = min(first + SLAB, groups), at(partial, 2 * tile * slots)
+        tile, first = unit // slabs, unit % slabs * FEW_SLAB
+        stop, sums = min(first + FEW_SLAB, groups), at(partial, 2 * tile * slots)
         for slot in range(first * width, stop * width):
             put(sums, slot, 0.0)
             put(sums, slots + slot, 0.0)

@@ -7,7 +7,6 @@ weight before bias, each with `SLACK` elements before the first.
 from typing import Any, NamedTuple
 
 from numbanorm._status import MEMORY, OK
-from numbanorm._tiles import ALONG_TILE, CLAIM
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.rows import gradient_row, row_gradient, row_table, tile_gradient
 from numbanorm.kernels.loops.statistics import or_else
@@ -35,15 +34,13 @@ from numbanorm.kernels.tiles import (
     shared_out,
     streams,
 )
+from numbanorm.plan.tuning import ALONG_TILE, CLAIM, ROW_SLAB
 
 # Elements before and behind a tile's sums that belong to none.
 SLACK = 16
 
 # Float64s that `row_table` needs for a row.
 TABLE = 7
-
-# Columns of one unit of work where rows are too few to share out.
-SLAB = 8192
 
 
 class Sums(NamedTuple):
@@ -169,7 +166,7 @@ def apply_worker(queue, view, args):
     dx, dy, forward, table, sums, streamed = args
     batch, _, group, n, _ = view
     rows, tiles = row_tiles(batch, group * n)
-    slabs = ceil_div(n, SLAB)
+    slabs = ceil_div(n, ROW_SLAB)
     units, source = tiles * group * slabs, (dy, forward.x)
     unit, _ = claim(queue, units, 1, False)
     while unit < units:

@@ -1,14 +1,14 @@
 """What memory allows: a copy, and a sum of two arrays, past the caches, to compare speeds with."""
 
 from numbanorm._status import OK
-from numbanorm._tiles import CLAIM
 from numbanorm.kernels.compile.options import inlined, leaf
-from numbanorm.kernels.loops.runs import AHEAD, alone, write
+from numbanorm.kernels.loops.runs import alone, write
 from numbanorm.kernels.simd.memory import fence, lanes
 from numbanorm.kernels.simd.pointers import at, is_null, optional, pointer
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
 from numbanorm.kernels.tiles import ceil_div, following, piece, size_of, streams
+from numbanorm.plan.tuning import AHEAD, CLAIM
 
 
 @inlined

@@ -1,11 +1,9 @@
 """Forward operations along memory; see `given`."""
 
 from numbanorm._status import MEMORY, OK
-from numbanorm._tiles import CLAIM
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops import pieces
 from numbanorm.kernels.loops.along import (
-    BUNDLE,
     BUNDLE_ROOM,
     normalize_lines_reading,
     normalize_reading,
@@ -14,7 +12,7 @@ from numbanorm.kernels.loops.along import (
 )
 from numbanorm.kernels.loops.coefficients import keep_coefficients, line_coefficients
 from numbanorm.kernels.loops.far import settle_far
-from numbanorm.kernels.loops.runs import AHEAD, Write, alone, write
+from numbanorm.kernels.loops.runs import Write, alone, write
 from numbanorm.kernels.loops.statistics import merge
 from numbanorm.kernels.operations.given import forward_given, runs_of, statistic_start
 from numbanorm.kernels.simd.memory import fence, lanes
@@ -32,6 +30,7 @@ from numbanorm.kernels.simd.vec import splat
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
 from numbanorm.kernels.tiles import along_tiles, ceil_div, claim, following, piece, streams
+from numbanorm.plan.tuning import AHEAD, BUNDLE, BUNDLE_ELEMENTS, CLAIM, LONG_RUN
 
 # --- moments ------------------------------------------------------------------------------------
 
@@ -136,13 +135,6 @@ def affine(view, args, workers):
 
 
 # --- both, while a statistic's elements are in cache ----------------------------------------------
-
-
-# A bundle of adjacent statistics is worked on together where each has short runs, so that memory is
-# read and written in long ones. It is bounded by the room for its sums, `BUNDLE`, and by a cache's
-# size.
-LONG_RUN = 2048
-BUNDLE_ELEMENTS = 1 << 17
 
 
 @inlined

@@ -1,7 +1,6 @@
 """Forward operations on rows: contiguous statistics, small or with a weight per element."""
 
 from numbanorm._status import OK
-from numbanorm._tiles import ALONG_TILE, CLAIM
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.along import Runs, slice_moments
 from numbanorm.kernels.loops.coefficients import Norm, arrays, fill_rows
@@ -30,9 +29,7 @@ from numbanorm.kernels.simd.pointers import (
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
 from numbanorm.kernels.tiles import along_tiles, ceil_div, following, piece, streams
-
-# Elements of a block of rows, which with the next block stays in the second-level cache.
-BLOCK = 16384
+from numbanorm.plan.tuning import ALONG_TILE, CLAIM, ROW_BLOCK
 
 # Float64s on the stack for two sums of each row of a block.
 SUMS = 64
@@ -41,7 +38,7 @@ SUMS = 64
 @inlined
 def block_size(view, like):
     """Return how many rows make a block: as many as a vector has lanes, if that is not too much."""
-    return max(1, min(lanes(like), BLOCK // (view[3] * view[4])))
+    return max(1, min(lanes(like), ROW_BLOCK // (view[3] * view[4])))
 
 
 @inlined

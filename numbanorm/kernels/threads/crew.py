@@ -11,10 +11,7 @@ from numba.core import types
 from numbanorm.kernels.compile import bundles
 from numbanorm.kernels.threads import pool
 from numbanorm.kernels.threads.launch import variables
-
-# So many seconds a thread looks for work, and a caller whether the others are done, before it
-# sleeps. To be woken takes 50 us and more; a launch soon after another finds its threads awake.
-PATIENCE = 2e-4
+from numbanorm.plan.tuning import PATIENCE
 
 
 class Crew(NamedTuple):

@@ -13,10 +13,7 @@ from numbanorm.kernels.compile.leaves import DriverCompiler, PublicCompiler
 from numbanorm.kernels.compile.options import BASE, leaf, named
 from numbanorm.kernels.threads.float_modes import apart, enter_default_modes, leave_default_modes
 from numbanorm.kernels.threads.system import give_gil_back, take_gil_again
-
-# Elements from which on a driver gives the GIL back. Eight Python threads that did so in calls of a
-# microsecond got 0.4 of one thread's calls done: each had to wait for it.
-FREE_ELEMENTS = 1 << 14
+from numbanorm.plan.tuning import FREE_ELEMENTS
 
 
 def exact(function: Callable[..., Any]) -> Any:

@@ -15,9 +15,9 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from numbanorm._tiles import MAX_WORKERS, SPACING
 from numbanorm.kernels.simd.pointers import BYTES, I64, on_stack
 from numbanorm.kernels.threads.float_modes import call_leaf, enter, leave
+from numbanorm.plan.tuning import MAX_WORKERS, SPACING
 
 LAUNCHER, THREADS = "nbn_launcher", "nbn_threads"
 

@@ -21,7 +21,6 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from numbanorm._tiles import MAX_WORKERS
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.simd.pointers import I64, at
 from numbanorm.kernels.threads.atomics import (
@@ -37,6 +36,7 @@ from numbanorm.kernels.threads.atomics import (
 )
 from numbanorm.kernels.threads.launch import WORK
 from numbanorm.kernels.threads.system import begin, end, new_lock, pause, wait, wake
+from numbanorm.plan.tuning import MAX_WORKERS, WAKES
 
 # The words, by their place; those that are written often have cache lines of their own. The state
 # of the region is one number: its free seats above, how many took one below, and whether the caller
@@ -51,9 +51,6 @@ MADE, ASKED, SERVER, LOOKS, STOP = (24 + i for i in range(5))
 # For each thread: whether it sleeps, the lock on which it does, and what the system calls it.
 ASLEEP = 32
 LOCKS, HANDLES = ASLEEP + MAX_WORKERS, ASLEEP + 2 * MAX_WORKERS
-
-# How many threads a thread wakes, each of which wakes so many in turn.
-WAKES = 2
 
 words = (ctypes.c_int64 * (ASLEEP + 3 * MAX_WORKERS))()
 llvm.add_symbol("nbn_pool", ctypes.addressof(words))

@@ -1,4 +1,4 @@
-"""What the public functions call: compiled operations on flat arrays and a view.
+"""Compiled operations, called from Python: flat arrays and a view in, results out.
 
 Arrays are C-contiguous. Means and variances are float64 arrays of batch * group values, or, where
 they are given, of x's type. weight and bias may be None.
@@ -6,14 +6,16 @@ they are given, of x's type. weight and bias may be None.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from numbanorm import _counts, _plan, _threads
-from numbanorm._plan import View
+from numbanorm.calls import lookup
+from numbanorm.plan.routes import workers_for
+from numbanorm.plan.tuning import PARALLEL_ELEMENTS
+from numbanorm.plan.view import View
+from numbanorm.threads import counts, workers
 
 Array = NDArray[Any]
 
@@ -24,72 +26,13 @@ _FLOAT64 = np.dtype(np.float64)
 # Counts what nobody asks for.
 _UNCOUNTED = np.zeros((), np.int64)
 
-_loaded: Any = None
-
-
-class _Kernels:
-    """The kernel modules, imported together: this is what first imports Numba."""
-
-    def __init__(self) -> None:
-        from numbanorm.kernels.operations import (
-            backward_across,
-            backward_along,
-            backward_few,
-            backward_rows,
-            copying,
-            finishing,
-            forward_across,
-            forward_along,
-            forward_rows,
-        )
-
-        along, across, rows = _plan.ALONG, _plan.ACROSS, _plan.ROWS
-        self.forward = {along: forward_along, across: forward_across, rows: forward_rows}
-        self.backward = {along: backward_along, across: backward_across, rows: backward_rows}
-        self.backward[_plan.FEW] = backward_few
-        self.copying, self.finishing = copying, finishing
-
-
-def _kernels() -> Any:
-    global _loaded
-    if _loaded is None:
-        with _counts.importing:
-            _loaded = _Kernels()
-    return _loaded
-
-
-# Small calls come by the thousand with one view: which operation it needs is kept.
-_kept = lru_cache(maxsize=1 << 10)
-
-
-@_kept
-def _moments(view: View) -> Any:
-    return _kernels().forward[_plan.moments_route(view)].moments
-
-
-@_kept
-def _affine(view: View) -> Any:
-    return _kernels().forward[_plan.affine_route(view)].affine
-
-
-@_kept
-def _normalize(view: View, lanes: int, workers: int) -> Any:
-    """Return the operation, or None if it takes two passes."""
-    route = _plan.forward_route(view, lanes, workers)
-    return None if route == _plan.TWO_PASSES else _kernels().forward[route].normalize
-
-
-@_kept
-def _backward(view: View, training: bool) -> Any:
-    return _kernels().backward[_plan.backward_route(view, training)].backward
-
 
 def _workers(x: Array) -> int:
     """Return how many threads shall work on an array."""
     size = x.size
-    if size < _plan.PARALLEL_ELEMENTS:
+    if size < PARALLEL_ELEMENTS:
         return 1
-    return _plan.workers_for(size, _counts.get())
+    return workers_for(size, counts.get())
 
 
 def _present(parameter: Array | None, like: Array) -> Array:
@@ -108,7 +51,7 @@ def moments(x: Array, view: View, shape: tuple[int, ...]) -> tuple[Array, Array]
     A variance here is what kernels take for one: see `kernels.loops.deviations`, and `variances`.
     """
     mean, var = np.empty(shape), np.empty(shape)
-    _threads.run(_moments(view), view, (x, *_flat(mean, var)), _workers(x))
+    workers.run(lookup.moments(view), view, (x, *_flat(mean, var)), _workers(x))
     return mean, var
 
 
@@ -127,7 +70,7 @@ def affine(
     if weight is None or bias is None:
         weight, bias = _present(weight, x), _present(bias, x)
     args = y, x, weight, bias, mean, var, eps, backwards
-    _threads.run(_affine(view), view, args, _workers(x))
+    workers.run(lookup.affine(view), view, args, _workers(x))
 
 
 def normalize(
@@ -145,12 +88,12 @@ def normalize(
     Those are float64 arrays of this shape, as `moments` returns them. If not `centred` (rows only),
     x is normalised by its mean square: the mean counts as 0.
     """
-    workers = _workers(x)
-    operation = _normalize(view, 64 // x.itemsize, workers)
+    number = _workers(x)
+    operation = lookup.normalize(view, 64 // x.itemsize, number)
     if operation is None:
         mean, var = moments(x, view, shape)
         if not centred:
-            _kernels().finishing.mean_squares(*_flat(mean, var))
+            lookup.kernels().finishing.mean_squares(*_flat(mean, var))
         # Starting with what was read last.
         affine(y, x, weight, bias, *_flat(mean, var), eps, view, backwards=True)
         return mean, var
@@ -158,7 +101,7 @@ def normalize(
     if weight is None or bias is None:
         weight, bias = _present(weight, x), _present(bias, x)
     args = y, x, weight, bias, *_flat(mean, var), eps, centred
-    _threads.run(operation, view, args, workers)
+    workers.run(operation, view, args, number)
     return mean, var
 
 
@@ -181,7 +124,7 @@ def backward(
     mean, rstd = widened(mean), widened(rstd)
     dweight, dbias = np.empty((2, view[2] * view[3]), x.dtype)
     args = dx, dweight, dbias, dy, x, _present(weight, x), mean, rstd, training, centred
-    _threads.run(_backward(view, training), view, args, _workers(x))
+    workers.run(lookup.backward(view, training), view, args, _workers(x))
     return dweight, dbias
 
 
@@ -208,20 +151,20 @@ def update_running(
     size = given.size
     batch = mean.size // size if size else 0
     counter, found = _UNCOUNTED if tracked is None else tracked, _flat(mean, var)
-    update = _kernels().finishing.update
+    update = lookup.kernels().finishing.update
     update(running_mean, running_var, counter, *found, size, batch, count, momentum)
 
 
 def statistics(mean: Array, var: Array, eps: float) -> tuple[Array, Array]:
     """Return means and 1 / sqrt(var + eps), or 0 where that is 1 / 0, as new float64 arrays."""
     means, rstd = np.empty(mean.shape), np.empty(var.shape)
-    _kernels().finishing.statistics(*_flat(means, rstd), *_flat(mean, var), float(eps))
+    lookup.kernels().finishing.statistics(*_flat(means, rstd), *_flat(mean, var), float(eps))
     return means, rstd
 
 
 def variances(var: Array, factor: float) -> Array:
     """Turn what kernels take for variances, 1-d, into variances, times a factor; returns them."""
-    _kernels().finishing.variances(var, float(factor))
+    lookup.kernels().finishing.variances(var, float(factor))
     return var
 
 
@@ -230,18 +173,18 @@ def widened(values: Array) -> Array:
     if values.dtype == _FLOAT64:
         return values
     result = np.empty(values.shape)
-    _kernels().finishing.widen(result, values)
+    lookup.kernels().finishing.widen(result, values)
     return result
 
 
 def divisors(std: Array, dtype: np.dtype[Any]) -> tuple[Array, Array]:
     """Return the weight, of this type, and variance by which to divide by a float64 std."""
     weight, var = np.empty(std.size, dtype), np.empty(std.size)
-    _kernels().finishing.divide_by(std, weight, var)
+    lookup.kernels().finishing.divide_by(std, weight, var)
     return weight, var
 
 
 def copy(y: Array, x: Array, z: Array | None = None) -> None:
     """Copy x, or x + z, to y as fast as memory allows: what all other speed is compared with."""
     args = y, x, _present(z, x)
-    _threads.run(_kernels().copying.copy, (1, 1, 1, 1, x.size), args, _workers(x))
+    workers.run(lookup.kernels().copying.copy, (1, 1, 1, 1, x.size), args, _workers(x))

@@ -1,37 +1,22 @@
 """How work is cut: fixed tiles, whose sums never depend on who computes them.
 
 The cut is a function of the view alone. Threads only choose which tiles they take, so that partial
-sums, and the order in which they are merged, are the same for any number of threads. The functions
-stand on their own, for `numbanorm.kernels.tiles` compiles the very same ones.
+sums, and the order in which they are merged, are the same for any number of threads.
 """
 
-# Elements of one tile of a contiguous statistic: 32 kB of float32, so that a second look at it, for
-# data whose mean is far from zero, finds it in the first-level cache.
-ALONG_TILE = 8192
-
-# Elements of one claim of work without sums: enough to hide an atomic addition, few to share.
-CLAIM = 32768
-
-# Each worker's counter of work taken has a cache line of its own: so many int64s.
-SPACING = 8
-
-# No more threads than this work on one array: the counters stand on the stack.
-MAX_WORKERS = 256
-
-# An across tile holds at least so many rows (partial sums then take under 2 % of x's memory) and,
-# where rows are short, so many elements.
-ACROSS_ROWS = 512
-LEAST_ACROSS_ROWS = 128
-ACROSS_TILE = 65536
-
-# A tile of rows whose parameter gradients, element-sized, are summed together: its size in arrays
-# of LARGE_ROWS elements, and in smaller ones its least size and how many there should be.
-ROW_TILE, LARGE_ROWS = 256, 1 << 22
-LEAST_ROW_TILE, MAX_ROW_TILES = 64, 32
-
-# Shorter rows are laid side by side until they are so long and fill whole vectors: the loop along a
-# row must outweigh what surrounds it (rows of 64 ran at 0.74 of a copy's speed, of 512 at 0.95).
-MIN_COLUMNS = 512
+from numbanorm.plan.tuning import (
+    ACROSS_ROWS,
+    ACROSS_SHARES,
+    ACROSS_TILE,
+    ALONG_TILE,
+    LARGE_ROWS,
+    LEAST_ACROSS_ROWS,
+    LEAST_ROW_TILE,
+    MAX_ROW_TILES,
+    MIN_COLUMNS,
+    PIECE_STEP,
+    ROW_TILE,
+)
 
 
 def along_tiles(outer: int, chunk: int) -> tuple[int, int, int]:
@@ -47,8 +32,9 @@ def along_tiles(outer: int, chunk: int) -> tuple[int, int, int]:
 
 
 def piece(length: int, parts: int, index: int) -> tuple[int, int]:
-    """Return the start and stop of one of `parts` pieces, of a multiple of 64 elements each."""
-    size = ((length + parts - 1) // parts + 63) // 64 * 64
+    """Return the start and stop of one of `parts` pieces, of a multiple of PIECE_STEP each."""
+    size = (length + parts - 1) // parts
+    size = (size + PIECE_STEP - 1) // PIECE_STEP * PIECE_STEP
     start, stop = index * size, (index + 1) * size
     return (start if start < length else length), (stop if stop < length else length)
 
@@ -67,7 +53,7 @@ def across_tiles(outer: int, columns: int, fold: int) -> tuple[int, int]:
     rows = (ACROSS_TILE + columns - 1) // columns if columns > 0 else 1
     rows = rows if rows > ACROSS_ROWS else ACROSS_ROWS
     # Small arrays are cut finer, for threads to have equal shares.
-    share = (outer + 15) // 16
+    share = (outer + ACROSS_SHARES - 1) // ACROSS_SHARES
     share = share if share > LEAST_ACROSS_ROWS else LEAST_ACROSS_ROWS
     rows = rows if rows < share else share
     rows = (rows + 8 * fold - 1) // (8 * fold) * (8 * fold)
@@ -84,19 +70,3 @@ def row_tiles(batch: int, slots: int) -> tuple[int, int]:
     rows = rows if rows > LEAST_ROW_TILE else LEAST_ROW_TILE
     rows = rows if rows < ROW_TILE and batch * slots < LARGE_ROWS else ROW_TILE
     return rows, (batch + rows - 1) // rows
-
-
-def slab_bounds(columns: int, size: int, lead: int, index: int) -> tuple[int, int]:
-    """Return the first column and the one behind the last of a slab of `size` columns.
-
-    The first slab is `lead` columns wider, which puts all others on a cache line.
-    """
-    start = lead + index * size if index > 0 else 0
-    stop = lead + (index + 1) * size
-    return start, (stop if stop < columns else columns)
-
-
-def slab_count(columns: int, size: int, lead: int) -> int:
-    """Return the number of such slabs."""
-    count = (columns - lead + size - 1) // size
-    return count if count > 1 else 1

@@ -10,8 +10,8 @@ from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from numbanorm._quota import processors
-from numbanorm._tiles import MAX_WORKERS
+from numbanorm.plan.tuning import MAX_WORKERS
+from numbanorm.threads.quota import processors
 
 # Held while Numba or kernels are imported.
 importing = threading.RLock()
@@ -61,9 +61,11 @@ class Limit:
         self._number = number
 
     def __enter__(self) -> None:
+        """Set the number."""
         _limits.set((*_limits.get(), Said(self._number, _forks)))
 
     def __exit__(self, *_: object) -> None:
+        """Let hold what held before."""
         _limits.set(_limits.get()[:-1])
 
 

@@ -9,9 +9,9 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from numbanorm import _counts
-from numbanorm._counts import importing
 from numbanorm._status import RULES, Status
+from numbanorm.threads import counts
+from numbanorm.threads.counts import importing
 
 if TYPE_CHECKING:
     from numbanorm.kernels.threads.crew import Crew
@@ -28,7 +28,7 @@ _forking = ExitStack()
 
 def set_num_threads(n: int) -> None:
     """Set how many threads large arrays are worked on with; see `numbanorm.set_num_threads`."""
-    _counts.choose(n)
+    counts.choose(n)
     if _serves_c:
         serve_c()
 
@@ -39,7 +39,7 @@ def serve_c() -> None:
     from numbanorm.kernels.threads import launch
 
     get_ready()
-    launch.variables.threads, _ = _counts.deciding(here=False)
+    launch.variables.threads, _ = counts.deciding(here=False)
     _serves_c = True
 
 
@@ -87,7 +87,7 @@ def _after_fork() -> None:
 
 
 def _in_child() -> None:
-    _counts.count_fork()
+    counts.count_fork()
     _after_fork()
 
 

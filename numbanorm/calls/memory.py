@@ -87,16 +87,6 @@ def overlaps_itself(array: NDArray[Any]) -> bool:
     return False
 
 
-def flat(array: NDArray[Any], axes: tuple[int, ...] | None) -> NDArray[Any] | None:
-    """Return the memory of the array, its axes so permuted, as a 1-d view, if it is in C order.
-
-    None if it is not, or not in native byte order, misaligned or read-only.
-    """
-    if axes is not None:
-        array = array.transpose(axes)
-    return array.ravel() if array.flags.carray and array.dtype.isnative else None
-
-
 def replace(pairs: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> None:
     """Copy the second of each pair into the first: all of them or, if broken off, none."""
     before = [(old, old.copy()) for old, _ in pairs]

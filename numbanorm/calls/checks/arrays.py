@@ -1,0 +1,155 @@
+"""Rules about arrays: what is read, what is updated in place, and where results go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from numbanorm.calls import given, memory
+from numbanorm.calls.checks.scalars import DTYPE_NAMES, DTYPES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_FLOAT64 = np.dtype(np.float64)
+# The dtypes in which statistics are taken; they come out float64.
+_STATISTICS = np.dtype(np.float32), _FLOAT64
+
+
+def data(name: str, value: Any) -> NDArray[Any]:
+    """Return value as an array of an accepted native dtype, aligned, and flagged writeable."""
+    if type(value) is np.ndarray and value.dtype in DTYPES and value.flags.behaved:
+        return value  # type: ignore[no-any-return]
+    array = given.as_array(name, value)
+    if array.dtype.newbyteorder("=") not in DTYPES:
+        remedy = given.remedy(name, array.dtype)
+        raise TypeError(f"{name} must be {DTYPE_NAMES}, got {array.dtype}{remedy}")
+    return memory.behaved(array)
+
+
+def like(name: str, value: Any, x: NDArray[Any]) -> NDArray[Any]:
+    """Return value as `data` does, of the shape and dtype of x."""
+    if type(value) is not np.ndarray:
+        value = given.of_dtype(name, value, x.dtype)
+    array = data(name, value)
+    if array.shape != x.shape:
+        raise ValueError(f"{name} must have x's shape {x.shape}, got {array.shape}")
+    if array.dtype != x.dtype:
+        raise TypeError(f"{name} must be {x.dtype} like x, got {array.dtype}")
+    return array
+
+
+def parameter(name: str, value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return value as a C-contiguous array of this shape and dtype, flagged writeable.
+
+    Only a sequence of numbers is converted to the dtype.
+    """
+    if type(value) is not np.ndarray:
+        value = given.of_dtype(name, value, dtype)
+    _shape_and_dtype(name, value, dtype, shape)
+    if value.flags.carray and value.dtype.isnative:
+        return value  # type: ignore[no-any-return]
+    return np.ascontiguousarray(memory.behaved(value)).reshape(shape)
+
+
+def optional(
+    name: str, value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]
+) -> NDArray[Any] | None:
+    """Return value as `parameter` does, or None for None."""
+    return None if value is None else parameter(name, value, dtype, shape)
+
+
+def _shape_and_dtype(
+    name: str, value: NDArray[Any], dtype: np.dtype[Any], shape: tuple[int, ...]
+) -> None:
+    if value.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {value.shape}")
+    if value.dtype.newbyteorder("=") != dtype:
+        remedy = given.remedy(name, value.dtype)
+        raise TypeError(f"{name} must be {dtype} like x, got {value.dtype}{remedy}")
+
+
+def statistic(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return a statistic that is given to be used, float64 or float32, C-contiguous."""
+    array = given.of_dtype(name, value, _FLOAT64)
+    dtype = array.dtype.newbyteorder("=")
+    if array.shape == shape and dtype not in _STATISTICS:
+        raise TypeError(f"{name} must be float64 or float32, got {array.dtype}")
+    return parameter(name, array, dtype, shape)
+
+
+def numbers(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return real numbers of this shape as float64."""
+    value = given.of_dtype(name, value, _FLOAT64)
+    if value.dtype.kind not in "fiu":
+        remedy = given.remedy(name, value.dtype)
+        raise TypeError(f"{name} must be real numbers, got {value.dtype}{remedy}")
+    if value.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {value.shape}")
+    return np.ascontiguousarray(value, _FLOAT64)
+
+
+def running(name: str, value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return the memory of a running array, of any strides, to be updated in place."""
+    array = given.as_array(name, value)
+    # Whoever hands out its memory does so each time; a list gives two different copies.
+    if type(value) is not np.ndarray and not (
+        array.size == 0 or np.may_share_memory(array, given.as_array(name, value))
+    ):
+        raise TypeError(
+            f"{name} must be an array that training can update in place, got {type(value).__name__}"
+        )
+    _shape_and_dtype(name, array, dtype, shape)
+    if not array.flags.writeable:
+        raise ValueError(f"{name} must be writeable to be updated in place, got a read-only array")
+    if memory.overlaps_itself(array):
+        raise ValueError(
+            f"{name} must have memory for each element, got an array that overlaps itself"
+        )
+    return array
+
+
+def inference(running_mean: Any, running_var: Any) -> None:
+    """Refuse to normalise by running statistics that are not there."""
+    if running_mean is None or running_var is None:
+        name = "running_mean" if running_mean is None else "running_var"
+        raise ValueError(f"{name} must be an array when training is False, got None")
+
+
+def out(
+    out: Any, sources: tuple[NDArray[Any], ...], others: tuple[NDArray[Any] | None, ...]
+) -> None:
+    """Check the array a result goes to: it may be one of the sources, and overlap nothing else.
+
+    The first source is x (or what x became), whose shape and dtype the result has.
+    """
+    x = sources[0]
+    _result(out, x)
+    for source in memory.overlapping(out, sources):
+        if not memory.same_memory(out, source):
+            raise ValueError("out must be x itself or share no memory with it, got an overlap")
+    apart(out, others)
+
+
+def apart(out: NDArray[Any], others: tuple[NDArray[Any] | None, ...]) -> None:
+    """Refuse an array for a result that overlaps what the result is computed with."""
+    if memory.overlapping(out, others):
+        raise ValueError("out must share no memory with parameters and statistics, got an overlap")
+
+
+def _result(out: Any, x: NDArray[Any]) -> None:
+    """Check the shape, the dtype and the memory of an array a result goes to."""
+    if not isinstance(out, np.ndarray):
+        remedy = ": pass out.detach().numpy()" if hasattr(out, "detach") else ""
+        raise TypeError(f"out must be a NumPy array, got {type(out).__name__}{remedy}")
+    if type(out) is not np.ndarray:
+        given.check("out", out)
+    if out.shape != x.shape:
+        raise ValueError(f"out must have x's shape {x.shape}, got {out.shape}")
+    if out.dtype is not x.dtype and out.dtype.newbyteorder("=") != x.dtype.newbyteorder("="):
+        raise TypeError(f"out must be {x.dtype} like x, got {out.dtype}")
+    if not out.flags.writeable:
+        raise ValueError("out must be writeable, got a read-only array")
+    if memory.overlaps_itself(out):
+        raise ValueError("out must have memory for each element, got an array that overlaps itself")

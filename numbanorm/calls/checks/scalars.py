@@ -1,0 +1,127 @@
+"""Rules about numbers, sizes, names and dtypes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from operator import index
+from typing import Any
+
+import numpy as np
+
+from numbanorm._status import RULES, Status
+from numbanorm.calls.checks.sizes import unknown_layout
+
+# From a dtype x may have to that of its parameters and running arrays.
+DTYPES: dict[np.dtype[Any], np.dtype[Any]] = {
+    np.dtype(kind): np.dtype(kind) for kind in (np.float32, np.float64)
+}
+DTYPE_NAMES = " or ".join(map(str, DTYPES))
+
+_INF = float("inf")
+
+
+def layout(value: Any) -> Any:
+    """Return a known layout."""
+    if not isinstance(value, str) or value not in ("NCHW", "NHWC"):
+        unknown_layout(value)
+    return value
+
+
+def dtype(value: Any) -> np.dtype[Any]:
+    """Return the dtype of a layer's input."""
+    found: np.dtype[Any] | None = None
+    try:
+        # NumPy reads None as float64, torch as float32.
+        found = None if value is None else np.dtype(value)
+    except TypeError:
+        pass
+    if found is None or found not in DTYPES:
+        raise TypeError(f"dtype must be {DTYPE_NAMES}, got {value if found is None else found}")
+    return found
+
+
+def integer(name: str, value: Any, least: int) -> int:
+    """Return value as an int of at least `least`."""
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        number = index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an int, got {value!r}") from None
+    if number < least:
+        raise ValueError(f"{name} must be {least} or more, got {value!r}")
+    return number
+
+
+def groups(value: Any) -> int:
+    """Return a number of groups."""
+    return value if type(value) is int and value > 0 else integer("num_groups", value, 1)
+
+
+def shape(name: str, value: Any) -> tuple[int, ...]:
+    """Return an int or a sequence of ints as a shape of one dimension or more."""
+    values = value if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
+    sizes = tuple(integer(name, size, 0) for size in values)
+    if not sizes:
+        raise ValueError(f"{name} must have 1 or more dimensions, got {value!r}")
+    return sizes
+
+
+def normalized_shape(value: Any) -> tuple[int, ...]:
+    """Return the shape of axes that are normalised."""
+    # What almost every call brings; the rules below take a microsecond.
+    if type(value) is int and value >= 0:
+        return (value,)
+    if type(value) is tuple and len(value) == 1 and type(value[0]) is int and value[0] >= 0:
+        return value
+    return shape("normalized_shape", value)
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        if not isinstance(value, (str, bytes)):
+            return float(value)
+    except (TypeError, ValueError):
+        pass
+    except OverflowError:
+        return _INF
+    raise TypeError(f"{name} must be a number, got {value!r}")
+
+
+def epsilon(value: Any) -> float:
+    """Return eps as a float, finite and not negative."""
+    if type(value) is float and 0.0 <= value < _INF:
+        return value
+    number = _number("eps", value)
+    if not 0.0 <= number < _INF:
+        raise ValueError(f"{RULES[Status.EPS]}, got {value!r}")
+    return number
+
+
+def finite(name: str, value: Any) -> float:
+    """Return value as a finite float."""
+    if type(value) is float and -_INF < value < _INF:
+        return value
+    number = _number(name, value)
+    if not -_INF < number < _INF:
+        raise ValueError(f"{name} must be finite, got {value!r}")
+    return number
+
+
+def correction(value: Any, count: int) -> float:
+    """Return the correction of a variance, which leaves a positive divisor of `count` values."""
+    number = finite("correction", value)
+    if number >= count > 0:
+        raise ValueError(
+            f"correction must be less than the {count} values of a channel, got {value!r}"
+        )
+    return number
+
+
+def norms(given: Iterable[str], known: tuple[str, ...]) -> list[str]:
+    """Return the names of norms, all of them known."""
+    names = [given] if isinstance(given, str) else list(given)
+    for name in names:
+        if name not in known:
+            raise ValueError(f"norms must be of {', '.join(map(repr, known))}, got {name!r}")
+    return names

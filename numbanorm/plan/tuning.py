@@ -1,0 +1,131 @@
+"""Every number that was chosen by measurement, or should have been: value, reason, provenance.
+
+A comment ends with what was measured, where and when. "Unmeasured" means that no figure is
+recorded: the number is reasoned, or was the best of a few that were tried by somebody who kept no
+notes. A date without a machine is that of the commit that brought the figure.
+
+What says "bits" shapes a sum: another value gives other last bits, and `tests/bits.json` with them.
+What says "kernels" is of no use elsewhere.
+"""
+
+# Fewer elements are worked on in the calling thread. A launch costs as much as 10,000 when threads
+# are still awake from the last one, and as 200,000 and more when they sleep: Linux may wake a
+# thread on the core of its waker, and leave the two there for milliseconds.
+# Measured: those two costs, 2026-11-23, machine not noted; the value itself is unmeasured.
+PARALLEL_ELEMENTS = 1 << 17
+
+# No more threads than this work on one array: the counters stand on the stack.
+# Unmeasured: 256 counters take 16 kB.
+MAX_WORKERS = 256
+
+# Each worker's counter of work taken has a cache line of its own: so many int64s. Kernels.
+# Unmeasured: 64 bytes are a line of x86-64.
+SPACING = 8
+
+# Elements of one claim of work without sums: enough to hide an atomic addition, few to share.
+# Kernels. Unmeasured.
+CLAIM = 32768
+
+# Elements from which on a driver gives the GIL back. Eight Python threads that did so in calls of a
+# microsecond got 0.4 of one thread's calls done: each had to wait for it. Kernels.
+# Measured: the figure said, 2026-11-25, machine not noted; the value itself is unmeasured.
+FREE_ELEMENTS = 1 << 14
+
+# So many seconds a thread looks for work, and a caller whether the others are done, before it
+# sleeps. To be woken takes 50 us and more; a launch soon after another finds its threads awake.
+# Kernels. Measured: the 50 us, 2026-11-24, machine not noted; the value itself is unmeasured.
+PATIENCE = 2e-4
+
+# How many threads a thread wakes, each of which wakes so many in turn. Kernels. Unmeasured.
+WAKES = 2
+
+# Statistics of at least this many contiguous elements are read along memory, others across it.
+# Bits. Unmeasured.
+ALONG_RUN = 128
+
+# Statistics of fewer chunks than FEW_CHUNKS are read along memory, however short the chunks; those
+# of a single run each, if they have ALONG_WIDTH elements. Bits. Unmeasured.
+FEW_CHUNKS = 8
+ALONG_WIDTH = 8
+
+# So many units of work for each thread are shared out well enough, whatever their number. Fewer
+# must be a multiple of the threads, or an operation takes two passes. Unmeasured.
+UNITS_EACH = 4
+
+# With fewer values to a statistic, gradients in training are found in float64: a sum of few values
+# cancels to nothing but rounding. Bits; of accuracy, not of speed. Unmeasured.
+FEW_VALUES = 8
+
+# Elements of one tile of a contiguous statistic: 32 kB of float32, so that a second look at it, for
+# data whose mean is far from zero, finds it in the first-level cache. Bits. Unmeasured.
+ALONG_TILE = 8192
+
+# Pieces of what is longer than a tile are a multiple of so many elements, which is whole vectors
+# and cache lines of any dtype. Bits. Unmeasured.
+PIECE_STEP = 64
+
+# A bundle of adjacent statistics is worked on together where each has runs shorter than LONG_RUN,
+# so that memory is read and written in long ones: at most BUNDLE statistics, for which there is
+# room, of BUNDLE_ELEMENTS elements, which a second-level cache holds. Kernels. Unmeasured.
+BUNDLE = 16
+LONG_RUN = 2048
+BUNDLE_ELEMENTS = 1 << 17
+
+# How many vectors ahead of the reading a cache line is asked for: runs of a few hundred elements
+# defeat the hardware's prefetcher. Kernels.
+# Measured: 16 to 128 alike within 5 %, 2026-11-23, machine not noted. In the prototype 1,000 to
+# 2,000 elements ahead read up to 1.9 times as fast as none (AMD EPYC, AVX-512, two cores).
+AHEAD = 32
+
+# How many vectors ahead what is normalised, and comes from a cache, is asked for. Kernels.
+# Unmeasured.
+NEAR = 12
+
+# Columns of an across slab: its coefficients and sums then fit the second-level cache. Unmeasured.
+SLAB_COLUMNS = 1600
+
+# Elements of a slab whose rows stay in the second-level cache between two passes. Unmeasured.
+SLAB_ELEMENTS = 1 << 17
+
+# A slab has at least LEAST_SLAB vectors of columns, however many rows that makes; where a
+# statistic is a column, one of less than NARROW_SLAB vectors is made as wide as any, for its rows
+# would be too short to read fast. Unmeasured.
+LEAST_SLAB = 4
+NARROW_SLAB = 32
+
+# An across tile holds at least ACROSS_ROWS rows (partial sums then take under 2 % of x's memory)
+# and, where rows are short, ACROSS_TILE elements. Small arrays are cut finer, into ACROSS_SHARES
+# tiles of at least LEAST_ACROSS_ROWS. Bits. Unmeasured.
+ACROSS_ROWS = 512
+ACROSS_TILE = 65536
+ACROSS_SHARES = 16
+LEAST_ACROSS_ROWS = 128
+
+# Shorter rows are laid side by side until they are so long and fill whole vectors: the loop along a
+# row must outweigh what surrounds it. Bits.
+# Measured: rows of 64 ran at 0.74 of a copy's speed, of 512 at 0.95, 2026-11-23, machine not noted.
+MIN_COLUMNS = 512
+
+# Statistics of one unit of work of gradients of few values: those of a batch entry are shared out
+# where entries are few. `SLAB` of `kernels.operations.backward_few`. Unmeasured.
+FEW_SLAB = 1024
+
+# A tile of rows whose parameter gradients, element-sized, are summed together: its size in arrays
+# of LARGE_ROWS elements, and in smaller ones its least size and how many there should be. Bits.
+# Unmeasured.
+ROW_TILE = 256
+LARGE_ROWS = 1 << 22
+LEAST_ROW_TILE = 64
+MAX_ROW_TILES = 32
+
+# Elements of a block of rows, which with the next block stays in the second-level cache.
+# Unmeasured.
+ROW_BLOCK = 16384
+
+# Columns of one unit of work where rows are too few to share out. Unmeasured.
+ROW_SLAB = 8192
+
+# Results of at least so many bytes are written past the caches. Kernels.
+# Measured: copies of 1, 4, 16 MB on a Xeon with 48 MB of cache were 0.8, 1.2 and 1.8 times as fast
+# as by ordinary stores on two threads, 2026-11-23.
+STREAM_BYTES = 1 << 22
