@@ -9,6 +9,7 @@ from typing import Any
 import cases
 import numpy as np
 from hypothesis import strategies as st
+from reference import Reference, channel_indices
 
 import numbanorm as nbn
 
@@ -31,13 +32,6 @@ class Case:
         return cases.arrange(self.shape, self.layout)
 
 
-def channel_indices(shape, layout):
-    """Return the sample and the channel of every element."""
-    indices = np.indices(shape, sparse=True)
-    sample = np.broadcast_to(indices[0], shape)
-    return sample, np.broadcast_to(indices[1 if layout == "NCHW" else -1], shape)
-
-
 class Norm:
     """What all norms have in common. The methods say what a subclass says of its own."""
 
@@ -53,6 +47,14 @@ class Norm:
     def parts(self, case):
         """Return, for every element, the number of its statistic and of its weight."""
         raise NotImplementedError
+
+    def reference(self, case):
+        """Return the formulas in NumPy."""
+        return Reference(*self.parts(case), self.centred)
+
+    def given(self, case, dtype):
+        """Return the mean and the variance that are given to it, if they are not x's own."""
+        return None
 
     def options(self, shape):
         """Return a strategy of options for a shape."""
@@ -97,9 +99,55 @@ class Norm:
         given = {"weight": weight} | self.keywords(case) | more
         return function(dy, x, mean, rstd, *self.arguments(case), **given)
 
-    def torch(self, tensor, case, weight, bias, eps):
+    def torch(self, tensor, case, weight=None, bias=None, eps=1e-5):
         """Call PyTorch's function on a tensor of shape (N, C, *spatial)."""
         raise NotImplementedError
+
+
+class Batch(Norm):
+    """In training."""
+
+    name = "batch"
+    shapes = tuple((shape, {}) for shape in cases.SMALL)
+    large = tuple((shape, {}) for shape in cases.LARGE)
+
+    def parts(self, case):
+        _, channel = channel_indices(case.arranged, case.layout)
+        return channel, channel
+
+    def stats_shape(self, case):
+        return (case.shape[1],)
+
+    def keywords(self, case):
+        return super().keywords(case) | {"training": True}
+
+    def torch(self, tensor, case, weight=None, bias=None, eps=1e-5, **more):
+        import torch
+
+        given = {"running_mean": None, "running_var": None, "training": True}
+        given |= {"weight": weight, "bias": bias, "eps": eps} | more
+        return torch.nn.functional.batch_norm(tensor, **given)
+
+
+class Inference(Batch):
+    """Batch norm by running statistics."""
+
+    def given(self, case, dtype):
+        return cases.running_arrays(case.shape[1], dtype)
+
+    def keywords(self, case):
+        return super().keywords(case) | {"training": False}
+
+    def forward(self, x, case, *parameters, **more):
+        mean, var = self.given(case, x.dtype)
+        return super().forward(x, case, *parameters, running_mean=mean, running_var=var, **more)
+
+    def torch(self, tensor, case, *parameters):
+        import torch
+
+        mean, var = map(torch.from_numpy, self.given(case, tensor.detach().numpy().dtype))
+        given = {"running_mean": mean, "running_var": var, "training": False}
+        return super().torch(tensor, case, *parameters, **given)
 
 
 class Instance(Norm):
@@ -134,10 +182,11 @@ class Instance(Norm):
     def stats_shape(self, case):
         return case.shape[:2]
 
-    def torch(self, tensor, case, weight, bias, eps):
+    def torch(self, tensor, case, weight=None, bias=None, eps=1e-5, **more):
         import torch
 
-        return torch.nn.functional.instance_norm(tensor, weight=weight, bias=bias, eps=eps)
+        given = {"weight": weight, "bias": bias, "eps": eps} | more
+        return torch.nn.functional.instance_norm(tensor, **given)
 
 
 class Group(Norm):
@@ -180,7 +229,7 @@ class Group(Norm):
     def arguments(self, case):
         return (case.options["num_groups"],)
 
-    def torch(self, tensor, case, weight, bias, eps):
+    def torch(self, tensor, case, weight=None, bias=None, eps=1e-5):
         import torch
 
         groups = case.options["num_groups"]
@@ -234,7 +283,7 @@ class Layer(Norm):
     def keywords(self, case):
         return {}
 
-    def torch(self, tensor, case, weight, bias, eps):
+    def torch(self, tensor, case, weight=None, bias=None, eps=1e-5):
         import torch
 
         shape = self.weight_shape(case)
@@ -246,8 +295,7 @@ class RMS(Layer):
     centred = False
 
     def forward(self, x, case, weight=None, bias=None, eps=1e-5, **more):
-        function, shape = nbn.rms_norm, self.weight_shape(case)
-        found = function(x, shape, weight, eps, **more)
+        found = nbn.rms_norm(x, self.weight_shape(case), weight, eps, **more)
         if not more.get("return_stats"):
             return found
         return found[0], np.zeros_like(found[1]), found[1]
@@ -256,10 +304,11 @@ class RMS(Layer):
         dx, dweight = nbn.rms_norm_backward(dy, x, rstd, self.weight_shape(case), weight, **more)
         return dx, dweight, None
 
-    def torch(self, tensor, case, weight, bias, eps):
+    def torch(self, tensor, case, weight=None, bias=None, eps=1e-5):
         import torch
 
         return torch.nn.functional.rms_norm(tensor, self.weight_shape(case), weight, eps)
 
 
-NORMS = {norm.name: norm for norm in (Instance(), Group(), Layer(), RMS())}
+NORMS = {norm.name: norm for norm in (Batch(), Instance(), Group(), Layer(), RMS())}
+INFERENCE = Inference()

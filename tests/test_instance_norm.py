@@ -4,12 +4,13 @@ import cases
 import norm_suite
 import numpy as np
 import pytest
+from norms import NORMS
 
 import numbanorm as nbn
 
 
 class TestInstanceNorm(norm_suite.ChannelSuite):
-    norm = "instance"
+    norm = NORMS["instance"]
 
     @pytest.mark.peers
     @pytest.mark.parametrize("layout", cases.LAYOUTS)
