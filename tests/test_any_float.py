@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from llvmlite import ir
 from norm_calls import largest_dx, largest_terms
-from norms import NORMS, Case
+from norm_row import Case
+from norms import NORMS
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from norm_calls import forward, inputs
-from norms import INFERENCE, NORMS, Case
+from norm_row import Case
+from norms import INFERENCE, NORMS
 
 GUARD = 64
 
