@@ -5,6 +5,8 @@ bits. Results stay in the wide type: a test rounds them, or not. Ioffe and Szege
 Normalization", 2015, has the formulas.
 """
 
+from functools import cached_property
+
 import numpy as np
 
 
@@ -20,7 +22,11 @@ class Parts:
     def __init__(self, number):
         self.number = number
         self.count = int(number.max()) + 1
-        self.order = np.argsort(number, axis=None, kind="stable")
+
+    @cached_property
+    def order(self):
+        """The indices of the elements, part by part."""
+        return np.argsort(self.number, axis=None, kind="stable")
 
     def rows(self, x):
         """Return the elements of x as (parts, elements of one)."""
