@@ -89,6 +89,11 @@ def affine(count, dtype, which="both"):
     )
 
 
+def running_arrays(count, dtype):
+    """Return a running mean and variance of some earlier batches."""
+    return normal((count,), dtype, 3), np.abs(normal((count,), dtype, 4)) + 0.25
+
+
 def misaligned(x, offset):
     """Return a copy of x in a bigger buffer, `offset` elements behind a 64-byte boundary."""
     buffer = np.empty(x.size + offset + 64 // x.itemsize, x.dtype)
@@ -123,39 +128,9 @@ def shapes(draw):
     return (n, c, *spatial)
 
 
-def error_bound(y, x_hat, weight, bias, layout, dtype):
-    """Return the error DESIGN.md 3 allows in y: 4 eps (|w| (|x_hat| + 1/64) + |bias|).
-
-    Half a spacing of y is added where y is so small that float32 has no such precision there.
-    """
-    dtype = np.dtype(dtype)
-    shape = [1] * y.ndim
-    shape[1 if layout == "NCHW" else -1] = -1
-    w = 1 if weight is None else np.abs(weight.astype(y.dtype)).reshape(shape)
-    b = 0 if bias is None else np.abs(bias.astype(y.dtype)).reshape(shape)
-    allowed = 4 * EPS[dtype] * (w * (np.abs(x_hat) + 1 / 64) + b)
-    return allowed + y.dtype.type(np.finfo(dtype).smallest_subnormal) / 2
-
-
 def relative_error(got, wanted):
     """Return the largest error, relative to the largest element wanted."""
     wanted = np.asarray(wanted)
     largest = np.abs(wanted).max(initial=0)
     error = np.abs(got - wanted).max(initial=0)
     return float(error if largest == 0 else error / largest)
-
-
-def gradient_error(got, wanted, dy, rstd, weight, layout):
-    """Return the error of dx relative to its largest element.
-
-    With two or three values a channel dx is what is left when terms of the size of rstd*w*dy
-    cancel, in arithmetic no wider than itself: below 8 values the error is taken relative to a 16th
-    of those.
-    """
-    count = dy.size // max(channels(dy.shape, layout), 1)
-    largest = float(np.abs(wanted).max(initial=0))
-    if count < 8:
-        slope = np.abs(np.asarray(rstd, np.float64) * (1 if weight is None else weight))
-        largest = max(largest, float(slope.max() * np.abs(dy).max()) / 16)
-    error = float(np.abs(got - wanted).max(initial=0))
-    return error if largest == 0 else error / largest

@@ -3,103 +3,59 @@
 A new norm is a new row. `test_*_norm.py` and the tests of all norms take their cases from here.
 """
 
-from dataclasses import dataclass, field
-from typing import Any
-
 import cases
 import numpy as np
 from hypothesis import strategies as st
+from norm_row import Norm
+from reference import channel_indices
 
 import numbanorm as nbn
 
 
-@dataclass(frozen=True)
-class Case:
-    """One input: its shape as (N, C, *spatial), the layout it is laid out in, and options."""
+class Batch(Norm):
+    """In training, by the batch's statistics."""
 
-    shape: tuple
-    layout: str = "NCHW"
-    options: dict = field(default_factory=dict)
-
-    def __str__(self):
-        sizes = "x".join(map(str, self.shape))
-        options = ",".join(f"{k}={v}" for k, v in self.options.items())
-        return f"{self.layout}-{sizes}-{options}".replace(" ", "").rstrip("-")
-
-    @property
-    def arranged(self):
-        return cases.arrange(self.shape, self.layout)
-
-
-def channel_indices(shape, layout):
-    """Return the sample and the channel of every element."""
-    indices = np.indices(shape, sparse=True)
-    sample = np.broadcast_to(indices[0], shape)
-    return sample, np.broadcast_to(indices[1 if layout == "NCHW" else -1], shape)
-
-
-class Norm:
-    """What all norms have in common. The methods say what a subclass says of its own."""
-
-    name = ""
-    layouts = cases.LAYOUTS
-    centred = True
-    shapes: Any = ()  # (shape, options)
-    large: Any = ()
-
-    def cases(self, shapes):
-        return [Case(s, layout, o) for s, o in shapes for layout in self.layouts]
+    name = "batch"
+    shapes = tuple((shape, {}) for shape in cases.SMALL)
+    large = tuple((shape, {}) for shape in cases.LARGE)
 
     def parts(self, case):
-        """Return, for every element, the number of its statistic and of its weight."""
-        raise NotImplementedError
-
-    def options(self, shape):
-        """Return a strategy of options for a shape."""
-        return st.just({})
-
-    def drawn(self, shapes=None):
-        """Return a strategy of cases."""
-
-        @st.composite
-        def draw_case(draw):
-            shape = draw((shapes or cases.shapes)().filter(self.allows))
-            return Case(shape, draw(st.sampled_from(self.layouts)), draw(self.options(shape)))
-
-        return draw_case()
-
-    def allows(self, shape):
-        """Return whether the norm takes this shape."""
-        return True
-
-    def weight_shape(self, case):
-        return (case.shape[1],)
+        _, channel = channel_indices(case.arranged, case.layout)
+        return channel, channel
 
     def stats_shape(self, case):
-        raise NotImplementedError
-
-    def arguments(self, case):
-        """Return the positional arguments between x and weight."""
-        return ()
+        return (case.shape[1],)
 
     def keywords(self, case):
-        return {"layout": case.layout}
+        return super().keywords(case) | {"training": True}
 
-    def forward(self, x, case, weight=None, bias=None, eps=1e-5, **more):
-        """Call the norm; with `return_stats` the mean and rstd come too."""
-        function = getattr(nbn, f"{self.name}_norm")
-        given = {"weight": weight, "bias": bias, "eps": eps} | self.keywords(case) | more
-        return function(x, *self.arguments(case), **given)
+    def torch(self, tensor, case, weight=None, bias=None, eps=1e-5, **more):
+        import torch
 
-    def backward(self, dy, x, mean, rstd, case, weight=None, **more):
-        """Call the gradient."""
-        function = getattr(nbn, f"{self.name}_norm_backward")
-        given = {"weight": weight} | self.keywords(case) | more
-        return function(dy, x, mean, rstd, *self.arguments(case), **given)
+        given = {"running_mean": None, "running_var": None, "training": True}
+        given |= {"weight": weight, "bias": bias, "eps": eps} | more
+        return torch.nn.functional.batch_norm(tensor, **given)
 
-    def torch(self, tensor, case, weight, bias, eps):
-        """Call PyTorch's function on a tensor of shape (N, C, *spatial)."""
-        raise NotImplementedError
+
+class Inference(Batch):
+    """Batch norm by running statistics: no norm of its own, and no row of the table."""
+
+    def given(self, case, dtype):
+        return cases.running_arrays(case.shape[1], dtype)
+
+    def keywords(self, case):
+        return super().keywords(case) | {"training": False}
+
+    def forward(self, x, case, *parameters, **more):
+        given = dict(zip(("running_mean", "running_var"), self.given(case, x.dtype)))
+        return super().forward(x, case, *parameters, **given | more)
+
+    def torch(self, tensor, case, *parameters):
+        import torch
+
+        mean, var = map(torch.from_numpy, self.given(case, tensor.detach().numpy().dtype))
+        given = {"running_mean": mean, "running_var": var, "training": False}
+        return super().torch(tensor, case, *parameters, **given)
 
 
 class Instance(Norm):
@@ -134,10 +90,11 @@ class Instance(Norm):
     def stats_shape(self, case):
         return case.shape[:2]
 
-    def torch(self, tensor, case, weight, bias, eps):
+    def torch(self, tensor, case, weight=None, bias=None, eps=1e-5, **more):
         import torch
 
-        return torch.nn.functional.instance_norm(tensor, weight=weight, bias=bias, eps=eps)
+        given = {"weight": weight, "bias": bias, "eps": eps} | more
+        return torch.nn.functional.instance_norm(tensor, **given)
 
 
 class Group(Norm):
@@ -180,7 +137,7 @@ class Group(Norm):
     def arguments(self, case):
         return (case.options["num_groups"],)
 
-    def torch(self, tensor, case, weight, bias, eps):
+    def torch(self, tensor, case, weight=None, bias=None, eps=1e-5):
         import torch
 
         groups = case.options["num_groups"]
@@ -234,7 +191,7 @@ class Layer(Norm):
     def keywords(self, case):
         return {}
 
-    def torch(self, tensor, case, weight, bias, eps):
+    def torch(self, tensor, case, weight=None, bias=None, eps=1e-5):
         import torch
 
         shape = self.weight_shape(case)
@@ -246,8 +203,7 @@ class RMS(Layer):
     centred = False
 
     def forward(self, x, case, weight=None, bias=None, eps=1e-5, **more):
-        function, shape = nbn.rms_norm, self.weight_shape(case)
-        found = function(x, shape, weight, eps, **more)
+        found = nbn.rms_norm(x, self.weight_shape(case), weight, eps, **more)
         if not more.get("return_stats"):
             return found
         return found[0], np.zeros_like(found[1]), found[1]
@@ -256,10 +212,11 @@ class RMS(Layer):
         dx, dweight = nbn.rms_norm_backward(dy, x, rstd, self.weight_shape(case), weight, **more)
         return dx, dweight, None
 
-    def torch(self, tensor, case, weight, bias, eps):
+    def torch(self, tensor, case, weight=None, bias=None, eps=1e-5):
         import torch
 
         return torch.nn.functional.rms_norm(tensor, self.weight_shape(case), weight, eps)
 
 
-NORMS = {norm.name: norm for norm in (Instance(), Group(), Layer(), RMS())}
+NORMS = {norm.name: norm for norm in (Batch(), Instance(), Group(), Layer(), RMS())}
+INFERENCE = Inference()

@@ -11,13 +11,15 @@ import cases
 import numba
 import numpy as np
 import pytest
+import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from llvmlite import ir
-from norms import NORMS, Case, Norm, channel_indices
+from norm_calls import largest_dx, largest_terms
+from norm_row import Case
+from norms import NORMS
 from numba.core import cgutils, types
 from numba.extending import intrinsic
-from reference import Parts
 
 import numbanorm as nbn
 
@@ -36,33 +38,6 @@ SPECIAL = np.array(
     np.uint32,
 )  # fmt: skip
 FINITE = SPECIAL[np.isfinite(SPECIAL.view(np.float32))]
-
-
-class Batch(Norm):
-    """Batch norm in training, in the table's terms."""
-
-    name = "batch"
-    shapes = tuple((shape, {}) for shape in cases.SMALL)
-    large = tuple((shape, {}) for shape in cases.LARGE)
-
-    def stats_shape(self, case):
-        return (case.shape[1],)
-
-    def parts(self, case):
-        _, channel = channel_indices(case.arranged, case.layout)
-        return channel, channel
-
-    def arguments(self, case):
-        return (None, None)
-
-    def forward(self, x, case, **more):
-        return super().forward(x, case, training=True, **more)
-
-    def backward(self, dy, x, mean, rstd, case, weight=None, **more):
-        return nbn.batch_norm_backward(dy, x, mean, rstd, weight, layout=case.layout, **more)
-
-
-ALL = NORMS | {"batch": Batch()}
 
 
 @intrinsic
@@ -142,18 +117,14 @@ KINDS = ["bits", "finite bits", "special", "finite special", "subnormal", "one e
 @st.composite
 def inputs(draw, name, kinds):
     """Draw a case of a norm, and for each of its statistics values of a kind of its own."""
-    norm = ALL[name]
-    case = draw(norm.drawn()) if name != "batch" else draw_batch(draw)
+    norm = NORMS[name]
+    case = draw(norm.drawn())
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     stat, _ = norm.parts(case)
     x = np.empty(stat.shape, np.float32)
     chosen = draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=4))
     drawn = np.stack([draw_values(rng, x.size, kind) for kind in chosen])
     return case, np.choose(stat.ravel() % len(chosen), drawn).reshape(x.shape), rng
-
-
-def draw_batch(draw):
-    return Case(draw(cases.shapes()), draw(st.sampled_from(cases.LAYOUTS)))
 
 
 def moderate(rng, shape):
@@ -163,19 +134,18 @@ def moderate(rng, shape):
 
 
 def check_forward(name, case, x, rng, eps, bits):
-    norm = ALL[name]
+    norm = NORMS[name]
     shape = norm.weight_shape(case)
     weight, bias = moderate(rng, shape), moderate(rng, shape)
     bias = None if name == "rms" else bias
     with flushed(bits):
         y = norm.forward(x, case, weight=weight, bias=bias, eps=eps)
-    parts = Parts(*norm.parts(case))
+    truth = norm.reference(case)
     with np.errstate(all="ignore"):
-        wanted, x_hat, mean, var = parts.norm(x, weight, bias, eps, norm.centred)
-        rows, found = parts.rows(x), parts.rows(y)
-        wanted, x_hat = parts.rows(wanted), parts.rows(x_hat)
-        w, b = parts.parameter(weight, rows, 1), parts.parameter(bias, rows, 0)
+        wanted, x_hat, mean, var = truth.forward(x, weight, bias, eps)
         deviation = np.sqrt(var + eps)
+    w, b = truth.weights(weight, 1), truth.weights(bias, 0)
+    rows, found, wanted, x_hat, w, b = map(truth.stat.rows, (x, y, wanted, x_hat, w, b))
     finite = np.isfinite(rows).all(axis=1)
     # What one bad value spoils is its own statistic, and all of that.
     assert np.isnan(found[~finite]).all()
@@ -203,7 +173,7 @@ def check_forward(name, case, x, rng, eps, bits):
 
 
 @MODES
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", NORMS)
 def test_forward(name, bits):
     @settings(max_examples=60, deadline=None)
     @given(inputs(name, KINDS), st.sampled_from([0.0, 1e-45, 1e-12, 1e-5, 1e30]))
@@ -215,9 +185,9 @@ def test_forward(name, bits):
 
 
 @MODES
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", NORMS)
 def test_backward(name, bits):
-    norm = ALL[name]
+    norm = NORMS[name]
 
     @settings(max_examples=40, deadline=None)
     @given(inputs(name, [*KINDS[1::2], "subnormal"]), st.sampled_from([1e-12, 1e-5, 1.0]))
@@ -225,27 +195,21 @@ def test_backward(name, bits):
         case, x, rng = drawn
         dy = rng.standard_normal(x.shape).astype(np.float32)
         dy[rng.random(x.shape) < 0.1] *= np.float32(1e-38)
-        parts, weight = Parts(*norm.parts(case)), rng.standard_normal(norm.weight_shape(case))
-        weight = weight.astype(np.float32)
-        rows = parts.rows(x)
-        deviation, mean, var = parts.statistics(rows, norm.centred)
+        weight = rng.standard_normal(norm.weight_shape(case)).astype(np.float32)
+        truth = norm.reference(case)
         with np.errstate(all="ignore"):
-            x_hat = deviation / np.sqrt(var + eps)[:, None]
+            _, x_hat, mean, var = truth.forward(x, eps=eps)
         # Values whose deviations are no part of a mean's last bit, and values without any.
         if not np.isfinite(x_hat).all() or (np.abs(mean) > 1e6 * np.sqrt(var + eps)).any():
             return
-        wanted = parts.backward(dy, x, weight, eps, norm.centred)
+        wanted = truth.backward(dy, x, weight, eps)
         # In float64, as layers hold them: float32 holds the mean of subnormal numbers to 1.4e-45,
         # which may be much in units of what they differ by.
-        shape = norm.forward(x, case, eps=eps, return_stats=True)[1].shape
-        mean, rstd = mean.reshape(shape), 1 / np.sqrt(var + eps).reshape(shape)
+        mean, rstd = (a.reshape(norm.stats_shape(case)) for a in (mean, 1 / np.sqrt(var + eps)))
         with flushed(bits):
             found = norm.backward(dy, x, mean, rstd, case, weight)
-        # Where all is subnormal, dx is a sum of terms that are rounded to 1.4e-45 each. And as in
-        # `cases.gradient_error`: dx of a few values is what is left of terms that cancel.
-        terms = rstd.max() * np.abs(weight).max() * np.abs(dy).max()
-        largest = np.abs(wanted[0]).max()
-        largest = max(largest, terms / 16) if rows.shape[1] < 8 else largest
+        # Where all is subnormal, dx is a sum of terms that are rounded to 1.4e-45 each.
+        largest = largest_dx(wanted[0], largest_terms(truth, dy, weight, rstd), rstd)
         assert np.abs(found[0] - wanted[0]).max() <= 1e-5 * largest + 8 * TINY
         # As do sums of a few terms, each rounded; and what differs by less than float32's smallest
         # number differs by that number, or not at all.
@@ -270,11 +234,7 @@ def test_statistics(layout, bits):
         x = x.reshape(case.arranged)
         with flushed(bits):
             mean, var = nbn.channel_mean_var(x, layout=layout)
-        rows = np.moveaxis(x, 1 if layout == "NCHW" else -1, 0).reshape(len(mean), -1)
-        wide = rows.astype(np.float64)
-        exact = wide.mean(axis=1)
-        exact += (wide - exact[:, None]).mean(axis=1)
-        squares = ((wide - exact[:, None]) ** 2).mean(axis=1)
+        exact, squares = reference.channel_mean_var(x, layout)
         scale = np.maximum(np.abs(exact), np.sqrt(squares))
         assert (np.abs(mean - exact) <= 1e-6 * scale + TINY).all()
         assert (var >= 0).all()
@@ -290,8 +250,7 @@ def test_running_statistics_of_subnormal_numbers(bits):
     rng = np.random.default_rng(0)
     x = draw_values(rng, 400, "subnormal").reshape(100, 4)
     mean, var = draw_values(rng, 4, "subnormal"), np.abs(draw_values(rng, 4, "subnormal"))
-    wanted = 0.5 * mean.astype(np.float64) + 0.5 * x.astype(np.float64).mean(axis=0)
-    wanted = wanted, 0.5 * var.astype(np.float64) + 0.5 * x.astype(np.float64).var(axis=0, ddof=1)
+    wanted = reference.by_channel(x).running(mean, var, x, 0.5)
     with flushed(bits):
         nbn.batch_norm(x, mean, var, training=True, momentum=0.5)
     for got, value in zip((mean, var), wanted):

@@ -4,27 +4,13 @@ import cases
 import norm_suite
 import numpy as np
 import pytest
+from norms import NORMS
 
 import numbanorm as nbn
 
 
-class TestInstanceNorm(norm_suite.ChannelSuite):
-    norm = "instance"
-
-    @pytest.mark.peers
-    @pytest.mark.parametrize("layout", cases.LAYOUTS)
-    @pytest.mark.parametrize("momentum", [0.0, 0.3, 1.0])
-    def test_running_statistics_are_torchs(self, layout, momentum):
-        torch = pytest.importorskip("torch")
-        shape = cases.arrange((4, 5, 3, 7), layout)
-        x = cases.normal(shape, np.float32)
-        mean, var = cases.normal((5,), np.float32, 3), np.ones(5, np.float32)
-        first = torch.from_numpy(x if layout == "NCHW" else np.moveaxis(x, -1, 1).copy())
-        wanted = torch.from_numpy(mean.copy()), torch.from_numpy(var.copy())
-        torch.nn.functional.instance_norm(first, *wanted, momentum=momentum)
-        nbn.instance_norm(x, mean, var, momentum=momentum, layout=layout)
-        np.testing.assert_allclose(mean, wanted[0].numpy(), 1e-5, 1e-6)
-        np.testing.assert_allclose(var, wanted[1].numpy(), 1e-5)
+class TestInstanceNorm(norm_suite.RunningSuite):
+    norm = NORMS["instance"]
 
     @pytest.mark.parametrize("layout", cases.LAYOUTS)
     def test_by_running_statistics(self, layout):

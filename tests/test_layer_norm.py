@@ -4,12 +4,13 @@ import cases
 import norm_suite
 import numpy as np
 import pytest
+from norms import NORMS
 
 import numbanorm as nbn
 
 
 class TestLayerNorm(norm_suite.Suite):
-    norm = "layer"
+    norm = NORMS["layer"]
 
     @pytest.mark.parametrize("size", [3, 16, 49, 100, 768, 8193])
     def test_a_row_does_not_depend_on_others(self, size):

@@ -55,13 +55,14 @@ def lay_of(layout):
 
 def check_y(x, weight, bias, eps, layout):
     """Check y against the promise; also that the variance is finite and not negative."""
-    wanted, x_hat, mean, var = reference.batch_norm(x, weight, bias, eps, layout)
+    truth = reference.by_channel(x, layout)
+    wanted, x_hat, mean, var = truth.forward(x, weight, bias, eps)
     y, got_mean, rstd = nbn.batch_norm(
         x, None, None, weight, bias, True, eps=eps, layout=layout, return_stats=True
     )
     assert np.isfinite(y).all()
     error = np.abs(y - wanted)
-    bound = cases.error_bound(wanted, x_hat, weight, bias, layout, np.float32)
+    bound = truth.allowed(x_hat, weight, bias, np.float32)
     worst = np.unravel_index(np.argmax(error / bound), error.shape)
     assert (error <= bound).all(), (worst, y[worst], wanted[worst], (error / bound)[worst])
     scale = np.maximum(np.abs(mean), np.sqrt(var)) + 1e-45 / 1e-6
@@ -99,7 +100,7 @@ def test_accuracy_at_any_magnitude(count, ratio, magnitude, layout):
     x = lay(r.astype(np.float32), layout)
     weight, bias = cases.affine(len(r), np.float32)
     with np.errstate(divide="ignore", invalid="ignore"):
-        _, _, _, var = reference.batch_norm(x, None, None, 0.0, lay_of(layout))
+        _, var = reference.channel_mean_var(x, lay_of(layout))
     if (var > 0).all():  # subnormals far from zero may all have become one
         check_y(x, weight, bias, 0.0, lay_of(layout))
         check_y(x, None, None, 0.0, lay_of(layout))
@@ -150,9 +151,10 @@ def test_accuracy_in_eval_mode():
                 mean = cases.normal((count,), np.float32, 3, mean=ratio, std=0.5)
                 var = np.abs(cases.normal((count,), np.float32, 4)) + np.float32(0.25)
                 weight, bias = cases.affine(count, np.float32)
-                wanted, x_hat, _, _ = reference.batch_norm(x, weight, bias, 1e-5, layout, mean, var)
+                truth = reference.by_channel(x, layout)
+                wanted, x_hat, *_ = truth.forward(x, weight, bias, given=(mean, var))
                 y = nbn.batch_norm(x, mean, var, weight, bias, layout=layout)
-                bound = cases.error_bound(wanted, x_hat, weight, bias, layout, np.float32)
+                bound = truth.allowed(x_hat, weight, bias, np.float32)
                 assert (np.abs(y - wanted) <= bound).all()
 
 
@@ -165,13 +167,7 @@ def constant_case(value, shape, layout):
     y, mean, rstd = nbn.batch_norm(
         x, None, None, weight, bias, True, layout=layout, return_stats=True
     )
-    assert np.array_equal(
-        y,
-        np.broadcast_to(
-            reference.unrows(np.repeat(bias[:, None], x.size // count, 1), arranged, layout),
-            arranged,
-        ),
-    )
+    assert np.array_equal(y, reference.by_channel(x, layout).weights(bias, 0))
     assert (nbn.batch_norm(x, training=True, layout=layout) == 0).all()
     assert (mean == np.float32(value)).all()
     assert np.allclose(rstd, 1e-5**-0.5, rtol=1e-6)
@@ -220,12 +216,10 @@ def test_any_two_values_give_finite_results(value, other, count, layout):
     assert np.isfinite(mean).all() and (var >= 0).all()
     y = nbn.batch_norm(x, training=True, layout=layout)
     assert np.isfinite(y).all()
-    wanted, x_hat, _, _ = reference.batch_norm(x, None, None, 1e-5, layout)
-    bound = cases.error_bound(wanted, x_hat, None, None, layout, np.float32)
-    r = reference.rows(x, layout)
-    ratio = np.abs(r.mean(1)) / np.sqrt(r.var(1) + 1e-5)
-    if (ratio <= 1e6).all():
-        assert (np.abs(y - wanted) <= bound).all()
+    truth = reference.by_channel(x, layout)
+    wanted, x_hat, mean, var = truth.forward(x)
+    if (np.abs(mean) <= 1e6 * np.sqrt(var + 1e-5)).all():
+        assert (np.abs(y - wanted) <= truth.allowed(x_hat, None, None, np.float32)).all()
 
 
 @pytest.mark.parametrize("layout", cases.LAYOUTS)
@@ -299,7 +293,7 @@ def test_gradients_at_any_mean(count, ratio, layout):
     weight, bias = cases.affine(len(r), np.float32)
     of = lay_of(layout)
     for w in (weight, None):
-        wanted = reference.batch_norm_backward(dy, x, w, 1e-5, of)
+        wanted = reference.by_channel(x, of).backward(dy, x, w)
         _, mean, rstd = nbn.batch_norm(x, None, None, w, bias, True, layout=of, return_stats=True)
         got = nbn.batch_norm_backward(dy, x, mean, rstd, w, layout=of)
         for name, a, b in zip(("dx", "dweight", "dbias"), got, wanted, strict=True):
@@ -315,7 +309,7 @@ def test_gradients_at_any_magnitude(layout, std):
     # dy of x's size, so that dx = rstd * dy is within range.
     dy = cases.normal(arranged, np.float32, 9, mean=0, std=max(1e-10, min(std, 1e10)))
     weight, _ = cases.affine(17, np.float32)
-    wanted = reference.batch_norm_backward(dy, x, weight, 0.0, layout)
+    wanted = reference.by_channel(x, layout).backward(dy, x, weight, 0.0)
     _, mean, rstd = nbn.batch_norm(
         x, None, None, weight, None, True, eps=0.0, layout=layout, return_stats=True
     )
@@ -332,14 +326,15 @@ def test_float64_at_any_mean(layout, ratio):
         x = cases.normal(cases.arrange(shape, layout), np.float64, mean=ratio, std=1)
         dy = cases.normal(x.shape, np.float64, 9)
         weight, bias = cases.affine(shape[1], np.float64)
-        wanted = reference.batch_norm(x, weight, bias, 1e-5, layout)[0]
+        truth = reference.by_channel(x, layout)
+        wanted = truth.forward(x, weight, bias)[0]
         y, mean, rstd = nbn.batch_norm(
             x, None, None, weight, bias, True, layout=layout, return_stats=True
         )
         # eps64 * ratio is how far the mean, rounded, is off in deviations; x_hat is up to 5.
         tolerance = 1e-14 + 4 * 2.0**-52 * ratio
         assert cases.relative_error(y, wanted) <= tolerance
-        gradients = reference.batch_norm_backward(dy, x, weight, 1e-5, layout)
+        gradients = truth.backward(dy, x, weight)
         got = nbn.batch_norm_backward(dy, x, mean, rstd, weight, layout=layout)
         for a, b in zip(got, gradients, strict=True):
             assert cases.relative_error(a, b) <= 1e-12 + 4 * tolerance

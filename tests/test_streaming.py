@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from norm_suite import inputs
-from norms import NORMS, Case
-
-import numbanorm as nbn
+from norm_calls import forward, inputs
+from norm_row import Case
+from norms import INFERENCE, NORMS
 
 GUARD = 64
 
@@ -40,23 +39,21 @@ def check_written(call, shape, dtype, offsets):
 OFFSETS = st.tuples(st.integers(0, 15), st.integers(0, 15))
 
 
-@pytest.mark.parametrize("name", NORMS)
+@pytest.mark.parametrize("norm", [*NORMS.values(), INFERENCE], ids=lambda norm: type(norm).__name__)
 @settings(max_examples=10, deadline=None)
 @given(data=st.data(), offsets=OFFSETS, dtype=st.sampled_from(cases.DTYPES))
-def test_norms(name, data, offsets, dtype):
-    norm = NORMS[name]
+def test_norms(norm, data, offsets, dtype):
     check_norm(norm, data.draw(norm.drawn(cases.large_shapes)), dtype, offsets)
 
 
 def check_norm(norm, case, dtype, offsets):
     x, dy, weight, bias = inputs(norm, case, dtype)
-    more = {} if norm.name == "rms" else {"bias": bias}
-    _, mean, rstd = norm.forward(x, case, weight, return_stats=True, **more)
-    shape = case.arranged
-    check_written(lambda out: norm.forward(x, case, weight, out=out, **more), shape, dtype, offsets)
-    check_written(
-        lambda out: norm.backward(dy, x, mean, rstd, case, weight, out=out), shape, dtype, offsets
-    )
+    _, mean, rstd = forward(norm, case, x, weight, bias)
+    for run in (
+        lambda out: forward(norm, case, x, weight, bias, out=out),
+        lambda out: norm.backward(dy, x, mean, rstd, case, weight, out=out),
+    ):
+        check_written(run, case.arranged, dtype, offsets)
 
 
 @pytest.mark.parametrize("offset", range(16))
@@ -64,24 +61,3 @@ def test_a_tile_ends_within_a_line(offset):
     """Groups of lines of 36 elements: tiles end 4 elements before some of them do."""
     case = Case((33, 1030, 36), "NCHW", {"num_groups": 2})
     check_norm(NORMS["group"], case, np.float32, (offset, 3))
-
-
-@settings(max_examples=10, deadline=None)
-@given(
-    shape=cases.large_shapes(),
-    layout=st.sampled_from(cases.LAYOUTS),
-    dtype=st.sampled_from(cases.DTYPES),
-    offsets=OFFSETS,
-)
-def test_batch_norm(shape, layout, dtype, offsets):
-    arranged = cases.arrange(shape, layout)
-    x, dy = cases.normal(arranged, dtype), cases.normal(arranged, dtype, 9)
-    weight, bias = cases.affine(shape[1], dtype, "both")
-    _, mean, rstd = nbn.batch_norm(x, training=True, layout=layout, return_stats=True)
-    calls = (
-        lambda out: nbn.batch_norm(x, None, None, weight, bias, True, layout=layout, out=out),
-        lambda out: nbn.batch_norm(x, mean, rstd, weight, bias, layout=layout, out=out),
-        lambda out: nbn.batch_norm_backward(dy, x, mean, rstd, weight, layout=layout, out=out),
-    )
-    for call in calls:
-        check_written(call, arranged, dtype, offsets)
