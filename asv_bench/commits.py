@@ -24,6 +24,8 @@ CASES = [
     (norm, shape, layout, threads, mode)
     for norm, shapes, layouts, modes in (
         ("batch", ("32x256x56x56", "1x64x56x56"), ("NCHW", "NHWC"), ("train", "eval", "backward")),
+        ("batch", ("2x3x8x8",), ("NCHW",), ("train", "eval", "backward")),
+        ("layer", ("8x64",), ("NCHW",), ("train", "backward")),
         ("instance", ("32x64x56x56",), ("NCHW", "NHWC"), ("train", "backward")),
         ("group", ("32x64x56x56",), ("NCHW", "NHWC"), ("train", "backward")),
         ("layer", ("8192x1024", "257x768"), ("NCHW",), ("train", "backward")),

@@ -12,10 +12,13 @@ from itertools import count
 from typing import Any
 
 from numba import _dynfunc  # type: ignore[attr-defined]
+from numba.core import ir
 from numba.core.codegen import CPUCodeLibrary, JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
-from numba.core.compiler_machinery import register_pass
+from numba.core.compiler_machinery import FunctionPass, register_pass
+from numba.core.ir_utils import find_const, guard
 from numba.core.typed_passes import NativeLowering
+from numba.core.untyped_passes import GenericRewrites
 
 # Counts libraries as they are finished: what calls a leaf is finished after it.
 _finished = count()
@@ -152,6 +155,31 @@ class EntryLowering(LeafLowering):
     _library = EntryLibrary
 
 
+@register_pass(mutates_CFG=False, analysis_only=False)
+class ConstantItems(FunctionPass):
+    """See which items of tuples are constant: all that leaves need of Numba's `GenericRewrites`.
+
+    Each item that is not seen to be costs the compilation of a function, 25 ms.
+    """
+
+    _name = "numbanorm_constant_items"
+
+    def __init__(self) -> None:
+        """Numba makes one of each kind."""
+
+    def run_pass(self, state: Any) -> bool:
+        for block in state.func_ir.blocks.values():
+            for assignment in block.find_insts(ir.Assign):
+                value = assignment.value
+                if isinstance(value, ir.Expr) and value.op == "getitem":
+                    index = guard(find_const, state.func_ir, value.index)
+                    if index is not None:
+                        assignment.value = ir.Expr.static_getitem(
+                            value.value, index, value.index, value.loc
+                        )
+        return True
+
+
 # Steps that find nothing in a leaf (no closures, literals to unroll, array expressions, raises) but
 # look for it all the same: a quarter of a leaf's compile time.
 _NOT_IN_LEAVES = {
@@ -159,7 +187,6 @@ _NOT_IN_LEAVES = {
     "InlineClosureLikes",
     "RewriteSemanticConstants",
     "DeadBranchPrune",
-    "GenericRewrites",
     "RewriteDynamicRaises",
     "MakeFunctionToJitFunction",
     "InlineInlinables",
@@ -196,28 +223,28 @@ class LeafCompiler(_InsideCompiler):
     """Numba's compiler with `LeafLowering` in place of its own lowering, and fewer steps."""
 
     def define_pipelines(self) -> list[Any]:
-        return [_replaced(self.state, NativeLowering, LeafLowering, _NOT_IN_LEAVES)]
+        return [_leaf_passes(self.state, LeafLowering)]
 
 
 class PublicCompiler(_InsideCompiler):
     """Numba's compiler with `PublicLowering` in place of its own lowering, and fewer steps."""
 
     def define_pipelines(self) -> list[Any]:
-        return [_replaced(self.state, NativeLowering, PublicLowering, _NOT_IN_LEAVES)]
+        return [_leaf_passes(self.state, PublicLowering)]
 
 
 class DriverCompiler(CompilerBase):
     """Numba's compiler with `DriverLowering` in place of its own lowering."""
 
     def define_pipelines(self) -> list[Any]:
-        return [_replaced(self.state, NativeLowering, DriverLowering, frozenset())]
+        return [_replaced(self.state, {NativeLowering: DriverLowering})]
 
 
 class EntryCompiler(CompilerBase):
     """Numba's compiler with `EntryLowering` in place of its own lowering, and fewer steps."""
 
     def define_pipelines(self) -> list[Any]:
-        return [_replaced(self.state, NativeLowering, EntryLowering, _NOT_IN_LEAVES)]
+        return [_leaf_passes(self.state, EntryLowering)]
 
 
 class BundleLibrary(DriverLibrary):
@@ -253,12 +280,18 @@ class BundleLibrary(DriverLibrary):
         super()._optimize_final_module()
 
 
-def _replaced(state: Any, old: Any, new: Any, without: Set[str]) -> Any:
+def _leaf_passes(state: Any, lowering: Any) -> Any:
+    """Return a leaf's passes, with its lowering."""
+    return _replaced(
+        state, {NativeLowering: lowering, GenericRewrites: ConstantItems}, _NOT_IN_LEAVES
+    )
+
+
+def _replaced(state: Any, new: Mapping[Any, Any], without: Set[str] = frozenset()) -> Any:
+    """Return Numba's passes with some replaced and some left out."""
     passes = DefaultPassBuilder.define_nopython_pipeline(state)
     passes.passes = [
-        (new if step is old else step, why)
-        for step, why in passes.passes
-        if step.__name__ not in without
+        (new.get(step, step), why) for step, why in passes.passes if step.__name__ not in without
     ]
     passes.finalize()
     return passes
