@@ -36,7 +36,7 @@ _SHAPES = {
         (12, 20, 131),  # bundles, runs that share cache lines
         (70, 34, 130),  # streamed as float64
         (64, 20, 1000),  # streamed
-        (3, 2, 190_001),  # streamed, in pieces
+        (3, 2, 190_001),  # streamed, in sections
         (40, 10, 49),  # across, a statistic of many columns
         (300, 70, 64),  # across, streamed
         (1000, 3, 9),

@@ -19,10 +19,10 @@ def test_along_tiles_hold_each_chunk_once(outer, chunk):
     assert rows == 1 or parts == 1
     if parts > 1:
         assert tiles == outer * parts
-        pieces = [cut.piece(chunk, parts, index) for index in range(parts)]
-        assert pieces[0][0] == 0 and pieces[-1][1] == chunk
-        assert all(a[1] == b[0] for a, b in itertools.pairwise(pieces))
-        assert max(stop - start for start, stop in pieces) <= tuning.ALONG_TILE
+        sections = [cut.section(chunk, parts, index) for index in range(parts)]
+        assert sections[0][0] == 0 and sections[-1][1] == chunk
+        assert all(a[1] == b[0] for a, b in itertools.pairwise(sections))
+        assert max(stop - start for start, stop in sections) <= tuning.ALONG_TILE
     else:
         assert (tiles - 1) * rows < outer <= tiles * rows
         assert rows * chunk <= tuning.ALONG_TILE

@@ -23,16 +23,42 @@ from numbanorm.plan.slabs import (
     spread_of,
     takes_entries,
 )
-from numbanorm.plan.tiles import across_tiles, along_tiles, folds, piece, row_tiles
+from numbanorm.plan.tiles import across_tiles, along_tiles, folds, row_tiles, section
 from numbanorm.plan.tuning import SPACING, STREAM_BYTES
 from numbanorm.plan.view import batch_view, group_view, instance_view, row_view, size_of
 
 __all__ = [
-    "across_fits", "across_room", "across_slab", "across_tiles", "affine_route", "along_tiles",
-    "backward_route", "batch_view", "ceil_div", "claim", "folds", "following", "forward_route",
-    "goes_along", "group_view", "has_rows", "instance_view", "least_common_multiple",
-    "moments_route", "padded", "piece", "row_tiles", "row_view", "shared_out", "size_of",
-    "slab_bounds", "slab_count", "spread_of", "streams", "takes_entries", "workers_for",
+    "across_fits",
+    "across_room",
+    "across_slab",
+    "across_tiles",
+    "affine_route",
+    "along_tiles",
+    "backward_route",
+    "batch_view",
+    "ceil_div",
+    "claim",
+    "folds",
+    "following",
+    "forward_route",
+    "goes_along",
+    "group_view",
+    "has_rows",
+    "instance_view",
+    "least_common_multiple",
+    "moments_route",
+    "padded",
+    "row_tiles",
+    "row_view",
+    "section",
+    "shared_out",
+    "size_of",
+    "slab_bounds",
+    "slab_count",
+    "spread_of",
+    "streams",
+    "takes_entries",
+    "workers_for",
 ]  # fmt: skip
 
 # Compiled code may call these from where this module has been imported on: kernels take them from
@@ -40,7 +66,7 @@ __all__ = [
 for _function in (
     across_fits, across_room, across_slab, across_tiles, affine_route, along_tiles, backward_route,
     batch_view, folds, forward_route, goes_along, group_view, has_rows, instance_view,
-    least_common_multiple, moments_route, piece, row_tiles, row_view, shared_out, size_of,
+    least_common_multiple, moments_route, section, row_tiles, row_view, shared_out, size_of,
     slab_bounds, slab_count, spread_of, takes_entries, workers_for,
 ):  # fmt: skip
     shared(_function)

@@ -14,15 +14,15 @@ from numbanorm.plan.tuning import (
     LEAST_ROW_TILE,
     MAX_ROW_TILES,
     MIN_COLUMNS,
-    PIECE_STEP,
     ROW_TILE,
+    SECTION_STEP,
 )
 
 
 def along_tiles(outer: int, chunk: int) -> tuple[int, int, int]:
     """Return (rows, parts, tiles) of one statistic made of `outer` contiguous chunks.
 
-    A tile is `rows` whole chunks (parts == 1), or one of `parts` pieces of one chunk.
+    A tile is `rows` whole chunks (parts == 1), or one of `parts` sections of one chunk.
     """
     if chunk > ALONG_TILE:
         parts = (chunk + ALONG_TILE - 1) // ALONG_TILE
@@ -31,10 +31,10 @@ def along_tiles(outer: int, chunk: int) -> tuple[int, int, int]:
     return rows, 1, (outer + rows - 1) // rows
 
 
-def piece(length: int, parts: int, index: int) -> tuple[int, int]:
-    """Return the start and stop of one of `parts` pieces, of a multiple of PIECE_STEP each."""
+def section(length: int, parts: int, index: int) -> tuple[int, int]:
+    """Return the start and stop of one of `parts` sections, of a multiple of SECTION_STEP each."""
     size = (length + parts - 1) // parts
-    size = (size + PIECE_STEP - 1) // PIECE_STEP * PIECE_STEP
+    size = (size + SECTION_STEP - 1) // SECTION_STEP * SECTION_STEP
     start, stop = index * size, (index + 1) * size
     return (start if start < length else length), (stop if stop < length else length)
 

@@ -60,9 +60,9 @@ FEW_VALUES = 8
 # data whose mean is far from zero, finds it in the first-level cache. Bits. Unmeasured.
 ALONG_TILE = 8192
 
-# Pieces of what is longer than a tile are a multiple of so many elements, which is whole vectors
+# Sections of what is longer than a tile are a multiple of so many elements, which is whole vectors
 # and cache lines of any dtype. Bits. Unmeasured.
-PIECE_STEP = 64
+SECTION_STEP = 64
 
 # A bundle of adjacent statistics is worked on together where each has runs shorter than LONG_RUN,
 # so that memory is read and written in long ones: at most BUNDLE statistics, for which there is

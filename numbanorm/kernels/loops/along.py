@@ -27,7 +27,7 @@ from numbanorm.kernels.loops.statistics import merge, merge_at, needs_shift, not
 from numbanorm.kernels.simd.memory import lanes, load_sum, no_sum, store
 from numbanorm.kernels.simd.pointers import at
 from numbanorm.kernels.simd.vec import splat, splat_wide, totals
-from numbanorm.kernels.tiles import along_tiles, ceil_div, piece
+from numbanorm.kernels.tiles import along_tiles, ceil_div, section
 from numbanorm.plan.tuning import AHEAD, BUNDLE, NEAR
 
 # What a bundle's coefficients and sums take, in float64s.
@@ -44,10 +44,10 @@ class Runs(NamedTuple):
 
 @inlined
 def cut(runs, tile):
-    """Return (first run, runs, start, stop) of a tile: pieces of one run, or whole ones."""
+    """Return (first run, runs, start, stop) of a tile: sections of one run, or whole ones."""
     rows, parts, _ = along_tiles(runs.outer, runs.chunk)
     first = tile // parts * rows
-    start, stop = piece(runs.chunk, parts, tile % parts)
+    start, stop = section(runs.chunk, parts, tile % parts)
     return first, min(rows, runs.outer - first), start, stop
 
 
@@ -185,8 +185,8 @@ def normalize_lines_reading(y, x, z, view, norm, s, then, streamed):
     joined, count, (centre, rstd) = False, 0.0, deviation_of(norm, s, x)
     after = slot_coefficients(norm, centre, rstd, slot, x)
     for tile in range(tiles):
-        start, stop = piece(chunk, parts, tile)
-        _, next_stop = piece(chunk, parts, tile + 1)
+        start, stop = section(chunk, parts, tile)
+        _, next_stop = section(chunk, parts, tile + 1)
         first, second = no_moments(x), no_moments(x)
         done, i = start, start
         while i < stop:

@@ -22,7 +22,7 @@ from numbanorm.kernels.simd.pointers import allocate, at, get, is_null, release
 from numbanorm.kernels.simd.vec import splat
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
-from numbanorm.kernels.tiles import along_tiles, ceil_div, following, piece, shared_out, streams
+from numbanorm.kernels.tiles import along_tiles, ceil_div, following, section, shared_out, streams
 from numbanorm.plan.tuning import AHEAD, CLAIM
 
 # --- sums ---------------------------------------------------------------------------------------
@@ -75,7 +75,7 @@ def apply_worker(queue, view, args):
     while unit < units:
         place = unit // parts
         line = place // (outer * slots) * slots + place % slots
-        begin, end = piece(run, parts, unit % parts)
+        begin, end = section(run, parts, unit % parts)
         write_line(dx, dy, view, forward, table, line, place * run + begin, end - begin, streamed)
         unit, stop = following(queue, units, step, True, unit, stop)
     if streamed:

@@ -29,8 +29,8 @@ from numbanorm.kernels.tiles import (
     ceil_div,
     claim,
     following,
-    piece,
     row_tiles,
+    section,
     shared_out,
     streams,
 )
@@ -171,7 +171,7 @@ def apply_worker(queue, view, args):
     unit, _ = claim(queue, units, 1, False)
     while unit < units:
         tile, entry = unit // (group * slabs), unit // slabs % group
-        start, stop = piece(n, slabs, unit % slabs)
+        start, stop = section(n, slabs, unit % slabs)
         size, slot = stop - start, entry * n + start
         dweight, dbias = at(clear_sums(sums, tile, slot, size), slot)
         weight = at_if(forward.weight, slot)

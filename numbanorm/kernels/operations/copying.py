@@ -7,7 +7,7 @@ from numbanorm.kernels.simd.memory import fence, lanes
 from numbanorm.kernels.simd.pointers import at, is_null, optional, pointer
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
-from numbanorm.kernels.tiles import ceil_div, following, piece, size_of, streams
+from numbanorm.kernels.tiles import ceil_div, following, section, size_of, streams
 from numbanorm.plan.tuning import AHEAD, CLAIM
 
 
@@ -25,13 +25,13 @@ def added(v, coefs, given, i, part):
 
 @leaf
 def copy_worker(queue, view, args):
-    """Write pieces of x, or of x + z if there is a z, to y."""
+    """Write sections of x, or of x + z if there is a z, to y."""
     y, x, z, streamed = args
     n, ahead = size_of(view), AHEAD * lanes(y)
     parts = ceil_div(n, CLAIM)
     part, stop = following(queue, parts, 1, False, -1, 0)
     while part < parts:
-        first, end = piece(n, parts, part)
+        first, end = section(n, parts, part)
         to, size = at(y, first), end - first
         if is_null(z):
             write(same, alone(to, at(x, first), size, (), None, streamed), ahead)

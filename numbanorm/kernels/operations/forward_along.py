@@ -29,7 +29,7 @@ from numbanorm.kernels.simd.pointers import (
 from numbanorm.kernels.simd.vec import splat
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
-from numbanorm.kernels.tiles import along_tiles, ceil_div, claim, following, piece, streams
+from numbanorm.kernels.tiles import along_tiles, ceil_div, claim, following, section, streams
 from numbanorm.plan.tuning import AHEAD, BUNDLE, BUNDLE_ELEMENTS, CLAIM, LONG_RUN
 
 # --- moments ------------------------------------------------------------------------------------
@@ -102,7 +102,7 @@ def affine_worker(queue, view, args):
             normalize_lines(y, x, view, norm, start, count, streamed)
         else:
             line = start // parts
-            begin, end = piece(run, parts, start % parts)
+            begin, end = section(run, parts, start % parts)
             coefs, e = splat(line_coefficients(view, norm, line, x)), line * run + begin
             part = alone(at(y, e), at(x, e), end - begin, coefs, None, streamed)
             write(pieces.normalize, part, AHEAD * lanes(x))

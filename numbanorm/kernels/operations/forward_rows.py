@@ -28,7 +28,7 @@ from numbanorm.kernels.simd.pointers import (
 )
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
-from numbanorm.kernels.tiles import along_tiles, ceil_div, following, piece, streams
+from numbanorm.kernels.tiles import along_tiles, ceil_div, following, section, streams
 from numbanorm.plan.tuning import ALONG_TILE, CLAIM, ROW_BLOCK
 
 # Float64s on the stack for two sums of each row of a block.
@@ -120,7 +120,7 @@ def normalize_long(y, x, view, row, after, norm, coefs, streamed):
     vectors = row_coefficients(coefs, 0, x)
     _, _, tiles = along_tiles(1, n)
     for tile in range(tiles):
-        start, stop = piece(n, tiles, tile)
+        start, stop = section(n, tiles, tile)
         e, size, given = row * n + start, stop - start, (at_if(weight, start), at_if(bias, start))
         here = alone(at(y, e), at(x, e), size, vectors, given, streamed)
         z = at(x, (after if after >= 0 else row) * n + start)
@@ -180,7 +180,7 @@ def normalize(view, args, workers):
 
 @leaf
 def affine_worker(queue, view, args):
-    """Normalise pieces of rows by given statistics; `backwards` starts at the end."""
+    """Normalise sections of rows by given statistics; `backwards` starts at the end."""
     y, x, norm, backwards, streamed = args
     batch, outer, group, width, _ = view
     parts, coefs = ceil_div(width, CLAIM), arrays(stack_computed(160, x), 2 * lanes(x))
@@ -188,7 +188,7 @@ def affine_worker(queue, view, args):
     unit, stop = following(queue, units, step, backwards, -1, 0)
     while unit < units:
         row = unit // parts
-        begin, end = piece(width, parts, unit % parts)
+        begin, end = section(width, parts, unit % parts)
         s, e = row // (outer * group) * group + row % group, row * width + begin
         fill_rows(coefs, row_norm(norm, True), s, 0, 1)
         given = element_parameters(norm, row % group * width + begin, True)
