@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from numbanorm.calls import lookup
+from numbanorm.calls import checks, lookup
 from numbanorm.plan.routes import workers_for
 from numbanorm.plan.tuning import PARALLEL_ELEMENTS
 from numbanorm.plan.view import View
@@ -19,7 +19,7 @@ from numbanorm.threads import counts, workers
 
 Array = NDArray[Any]
 
-_NONE = {np.dtype(t): np.empty(0, t) for t in (np.float32, np.float64)}
+_NONE = {dtype: np.empty(0, dtype) for dtype in checks.DTYPES}
 
 _FLOAT64 = np.dtype(np.float64)
 
@@ -89,7 +89,8 @@ def normalize(
     x is normalised by its mean square: the mean counts as 0.
     """
     number = _workers(x)
-    operation = lookup.normalize(view, 64 // x.itemsize, number)
+    # What takes less than 4 bytes is computed with in float32.
+    operation = lookup.normalize(view, 64 // max(4, x.itemsize), number)
     if operation is None:
         mean, var = moments(x, view, shape)
         if not centred:

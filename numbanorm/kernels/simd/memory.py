@@ -221,9 +221,10 @@ def _prefetch(p: Any, write: int) -> Any:
 
 
 def _load_sum(builder: Any, p: Any, dtype: Any, lanes: int) -> Any:
-    held = Vec(dtype, lanes)
-    value = builder.load(builder.bitcast(p, llvm_type(held).as_pointer()))
+    kind, _ = _in_memory(dtype, lanes)
+    value = builder.load(builder.bitcast(p, kind.as_pointer()))
     value.align = bytes_of(dtype)
+    value = STORAGE[dtype].loaded(builder, value)
     wanted = llvm_type(Vec(types.float64, lanes))
     return value if value.type == wanted else builder.fpext(value, wanted)
 

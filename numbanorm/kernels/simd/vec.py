@@ -41,9 +41,13 @@ def wide(dtype: Any) -> Vec:
     return Vec(types.float64, lanes_of(dtype))
 
 
+# What vectors are computed with: other dtypes are stored only (`storage`).
+_COMPUTED = {types.float32: ir.FloatType(), types.float64: ir.DoubleType()}
+
+
 def llvm_type(v: Vec) -> Any:
     """Return the LLVM type of a vector."""
-    return ir.VectorType(ir.FloatType() if v.dtype == types.float32 else ir.DoubleType(), v.lanes)
+    return ir.VectorType(_COMPUTED[v.dtype], v.lanes)
 
 
 @register_model(Vec)
