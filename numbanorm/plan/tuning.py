@@ -129,3 +129,7 @@ ROW_SLAB = 8192
 # Measured: copies of 1, 4, 16 MB on a Xeon with 48 MB of cache were 0.8, 1.2 and 1.8 times as fast
 # as by ordinary stores on two threads, 2026-11-23.
 STREAM_BYTES = 1 << 22
+
+# So many vectors are added to each of two sums of a run before these go to float64 sums, where
+# a `Sum` has stretches: gradients. Bits. Unmeasured.
+STRETCH = 16

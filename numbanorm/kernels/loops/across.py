@@ -30,7 +30,7 @@ def tile_moments(tile, per, work, count, mean, m2):
 def settle_tile(tile, per, work, count, mean, m2):
     """Merge a tile whose column sums are in `work` already."""
     x, rows, _, n, left = tile
-    s1, s2, _, _ = work
+    s1, s2 = work[0], work[1]
     more = float(rows * per)
     # Folds that are whole vectors are added up first; the others one column at a time.
     if per == 1 and n % lanes(x) == 0 and left > 1:
@@ -142,7 +142,7 @@ def look_again(tile, per, left, work, count, mean, m2):
     `left` of the folds are not added up yet.
     """
     x, rows, _, n, fold = tile
-    s1, s2, shift, _ = work
+    s1, s2, shift = work[0], work[1], work[2]
     more = float(rows * per)
     for g in range(n // per):
         centre, _, again = column_moments(work, g, n, per, left, more, x)
@@ -181,10 +181,13 @@ def normalize_reading(target, slab, outer, per, work, mean, m2):
 
 
 @leaf
-def tile_gradient(tile, work):
-    """Sum a tile of dy and x into fresh column sums; `work` has them before each column's mean."""
-    s0, s1, sx, means = work
-    sum_tile(gradient, (s0, s1, sx), tile, (means,), spread_of(tile.rows // tile.fold, tile.stride))
+def tile_gradient(tile, work, centres):
+    """Sum a tile of dy and x into the fresh column sums of `work`.
+
+    `centres` has each column's `gradient_centre`.
+    """
+    sums, spread = (work[0], work[1], work[2]), spread_of(tile.rows // tile.fold, tile.stride)
+    sum_tile(gradient, sums, tile, centres, spread)
 
 
 @leaf

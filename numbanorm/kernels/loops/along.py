@@ -23,7 +23,14 @@ from numbanorm.kernels.loops.runs import (
     read,
     read_and_write,
 )
-from numbanorm.kernels.loops.statistics import merge, merge_at, needs_shift, not_negative
+from numbanorm.kernels.loops.statistics import (
+    around_mean,
+    gradient_centre,
+    merge,
+    merge_at,
+    needs_shift,
+    not_negative,
+)
 from numbanorm.kernels.simd.memory import lanes, load_sum, no_sum, store
 from numbanorm.kernels.simd.pointers import at
 from numbanorm.kernels.simd.vec import splat, splat_wide, totals
@@ -52,12 +59,12 @@ def cut(runs, tile):
 
 
 @inlined
-def sum_runs(add, none, x, rows, stride, n, coefs, ahead, order):
+def sum_runs(kind, none, x, rows, stride, n, coefs, ahead, order):
     """Return the totals of the sums over some runs of n elements."""
     first, second = none, none
     for r in range(rows):
         run = Read(at(x, r * stride), n, coefs, None)
-        first, second = read(add, (first, second), run, 0, ahead, order)
+        first, second = read(kind, (first, second), run, ahead, order)
     return totals(first, second)
 
 
@@ -223,33 +230,39 @@ def no_gradients(like):
 
 
 @leaf
-def tile_gradient(dy, x, runs, tile, mean):
-    """Return the three sums (`pieces.gradient`) of a tile of a line that dy and x point to."""
+def tile_gradient(dy, x, runs, tile, mean, rstd):
+    """Return the sums of dy, dy * (x - mean) and x - mean of a tile of a line.
+
+    dy and x point to the line's first elements.
+    """
     first, rows, start, stop = cut(runs, tile)
-    base, coefs = at((dy, x), first * runs.stride + start), (splat_wide(mean, x),)
-    none, n, add = no_gradients(x), stop - start, pieces.gradient
-    return sum_runs(add, none, base, rows, runs.stride, n, coefs, AHEAD, PAIRS)
+    base, n = at((dy, x), first * runs.stride + start), stop - start
+    centre, none, kind = gradient_centre(mean, rstd, x), no_gradients(x), pieces.gradient
+    found = sum_runs(kind, none, base, rows, runs.stride, n, splat(centre), AHEAD, PAIRS)
+    return around_mean(found, float(rows * n), mean, centre)
 
 
 @leaf
-def line_gradient(dy, x, runs, mean):
-    """Return the three sums of a whole line, its tiles added in order."""
+def line_gradient(dy, x, runs, mean, rstd):
+    """Return these sums of a whole line, its tiles added in order."""
     s0, s1, sx = 0.0, 0.0, 0.0
     _, _, tiles = along_tiles(runs.outer, runs.chunk)
     for tile in range(tiles):
-        t0, t1, tx = tile_gradient(dy, x, runs, tile, mean)
+        t0, t1, tx = tile_gradient(dy, x, runs, tile, mean, rstd)
         s0, s1, sx = s0 + t0, s1 + t1, sx + tx
     return s0, s1, sx
 
 
 @leaf
-def gradient_reading(dx, source, following, mean, runs, coefs, training, streamed):
+def gradient_reading(dx, source, following, statistic, runs, coefs, training, streamed):
     """Write one line's dx while reading the next one, `following`; returns that one's three sums.
 
-    Both are dy and x of a line's first elements. The sums are those of `line_gradient`, to the bit.
+    Both are dy and x of a line's first elements; `statistic` is the mean and rstd of the next. The
+    sums are those of `line_gradient`, to the bit.
     """
     outer, stride, chunk = runs
-    vectors, means = splat(coefs), (splat_wide(mean, dx),)
+    centre, mean = gradient_centre(statistic[0], statistic[1], dx), statistic[0]
+    vectors, centres = splat(coefs), splat(centre)
     s0, s1, sx = 0.0, 0.0, 0.0
     # A line of one run is followed by the next line.
     along = stride if outer > 1 else chunk
@@ -262,10 +275,10 @@ def gradient_reading(dx, source, following, mean, runs, coefs, training, streame
         for r in range(first, first + rows):
             i = r * stride + start
             run = alone(at(dx, i), at(source, i), n, vectors, training, streamed)
-            more = Read(at(following, i), n, means, None)
+            more = Read(at(following, i), n, centres, None)
             one, two = read_and_write(
                 pieces.gradient, (one, two), more, PAIRS, pieces.input_gradient, run, behind, NEAR
             )
-        t0, t1, tx = totals(one, two)
+        t0, t1, tx = around_mean(totals(one, two), float(rows * n), mean, centre)
         s0, s1, sx = s0 + t0, s1 + t1, sx + tx
     return s0, s1, sx

@@ -57,30 +57,35 @@ def moved(target, i, column):
 
 
 @leaf
-def add_rows(add, sums, x, rows, stride, n, behind, means):
-    """Add rows of n elements to column sums; the next rows will be `behind`.
+def add_rows(kind, sums, x, rows, stride, n, behind, coefs):
+    """Add rows of n elements, at most 8, to column sums; the next rows will be `behind`.
 
-    `sums` and `means` are tuples of pointers to float64s, one per column.
+    `sums` and `coefs` are tuples of pointers, to one for each column.
     """
     step = lanes(x)
     whole = n - n % step
     for j in range(0, whole, step):
-        found, coefs = load_sum(at(sums, j), x), load_sum(at(means, j), x)
-        if rows == 8:
-            for r in range(8):
-                prefetch(at(x, r * stride + j + behind))
-                found = add(found, load(at(x, r * stride + j)), coefs, None, j, None)
-        else:
-            for r in range(rows):
-                found = add(found, load(at(x, r * stride + j)), coefs, None, j, None)
-        store(at(sums, j), found)
+        add_group(kind, at(sums, j), at(x, j), rows, stride, behind, at(coefs, j), j, None)
     if whole < n:
-        found, coefs = load_sum(at(sums, whole), x), load_sum(at(means, whole), x)
         part = 0, n - whole
+        here, there, mine = at(sums, whole), at(x, whole), at(coefs, whole)
+        add_group(kind, here, there, rows, stride, 0, mine, whole, part)
+
+
+@inlined
+def add_group(kind, sums, x, rows, stride, behind, coefs, j, part):
+    """Add a vector of columns, from the j-th on, of at most 8 rows to its sums: a stretch."""
+    before, mine, add = load_sum(sums, x), kind.column_coefs(coefs, x), kind.add
+    found = kind.begin(before, x)
+    if rows == 8:
+        for r in range(8):
+            if behind != 0:
+                prefetch(at(x, r * stride + behind))
+            found = add(found, load_part(at(x, r * stride), part), mine, None, j, part)
+    else:
         for r in range(rows):
-            v = load_part(at(x, r * stride + whole), part)
-            found = add(found, v, coefs, None, whole, part)
-        store(at(sums, whole), found)
+            found = add(found, load_part(at(x, r * stride), part), mine, None, j, part)
+    store(sums, kind.end(before, found))
 
 
 @inlined
@@ -91,7 +96,7 @@ def clear(sums, n, like):
 
 
 @leaf
-def sum_tile(add, sums, tile, means, spread):
+def sum_tile(kind, sums, tile, coefs, spread):
     """Sum a tile into fresh column sums.
 
     Eight rows that are read at once lie `spread` rows apart, if that is not 0.
@@ -100,12 +105,12 @@ def sum_tile(add, sums, tile, means, spread):
     clear(sums, n * fold, x)
     folded, long, n_long = rows // fold, stride * fold, n * fold
     for r in range(spread):
-        add_rows(add, sums, at(x, r * long), 8, spread * long, n_long, long, means)
+        add_rows(kind, sums, at(x, r * long), 8, spread * long, n_long, long, coefs)
     for r in range(8 * spread, folded, 8):
-        add_rows(add, sums, at(x, r * long), min(8, folded - r), long, n_long, 8 * long, means)
+        add_rows(kind, sums, at(x, r * long), min(8, folded - r), long, n_long, 8 * long, coefs)
     left = rows % fold
     if left > 0:
-        add_rows(add, sums, at(x, folded * long), 1, stride, n * left, 0, means)
+        add_rows(kind, sums, at(x, folded * long), 1, stride, n * left, 0, coefs)
 
 
 # --- writing --------------------------------------------------------------------------------------
@@ -200,7 +205,7 @@ def write_group_edges(apply, target, rows, stride, n, head, last):
 
 
 @leaf
-def add_and_write(add, sums, z, apply, target, stride, n, behind):
+def add_and_write(kind, sums, z, apply, target, stride, n, behind):
     """Add 8 rows of z to their column sums, as `add_rows` does, while writing 8 rows."""
     step = lanes(z)
     head = peel(target.y, n, target.streamed)
@@ -208,20 +213,21 @@ def add_and_write(add, sums, z, apply, target, stride, n, behind):
     write_group_edges(apply, target, 8, stride, n, head, last)
     y, x, coefs, given, streamed = moved(target, head, head)
     for j in range(0, last - head, step):
-        found, mine = load_sum(at(sums, j), z), load(at(coefs, j))
+        before, mine, add = load_sum(at(sums, j), z), load(at(coefs, j)), kind.add
+        found = kind.begin(before, z)
         for r in range(8):
             i = r * stride + j
             prefetch(at(z, i + behind))
             prefetch(at(x, i + behind))
             found = add(found, load(at(z, i)), (), None, j, None)
             put_vector(at(y, i), apply(load(at(x, i)), mine, given, j, None), streamed)
-        store(at(sums, j), found)
+        store(at(sums, j), kind.end(before, found))
     done = last - head
-    add_rows(add, at(sums, done), at(z, done), 8, stride, n - done, behind, ())
+    add_rows(kind, at(sums, done), at(z, done), 8, stride, n - done, behind, ())
 
 
 @leaf
-def sum_and_write(add, sums, z, apply, target, tile):
+def sum_and_write(kind, sums, z, apply, target, tile):
     """Sum a tile of z, as `sum_tile` does, while writing the same tile of x."""
     _, rows, stride, n, fold = tile
     long, n_long, folded = stride * fold, n * fold, rows // fold
@@ -229,15 +235,15 @@ def sum_and_write(add, sums, z, apply, target, tile):
     spread = spread_of(folded, stride)
     for r in range(spread):
         there, here = at(z, r * long), moved(target, r * long, 0)
-        add_and_write(add, sums, there, apply, here, spread * long, n_long, long)
+        add_and_write(kind, sums, there, apply, here, spread * long, n_long, long)
     for r in range(8 * spread, folded, 8):
         there, here, many = at(z, r * long), moved(target, r * long, 0), min(8, folded - r)
         if many == 8:
-            add_and_write(add, sums, there, apply, here, long, n_long, 8 * long)
+            add_and_write(kind, sums, there, apply, here, long, n_long, 8 * long)
         else:
-            add_rows(add, sums, there, many, long, n_long, 8 * long, ())
+            add_rows(kind, sums, there, many, long, n_long, 8 * long, ())
             write_group(apply, here, many, long, n_long)
     left = rows % fold
     if left > 0:
-        add_rows(add, sums, at(z, folded * long), 1, stride, n * left, 0, ())
+        add_rows(kind, sums, at(z, folded * long), 1, stride, n * left, 0, ())
         write_group(apply, moved(target, folded * long, 0), 1, stride, n * left)

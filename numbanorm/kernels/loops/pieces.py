@@ -1,45 +1,103 @@
 """What is done to one vector: a definition each, for every way through memory (`runs`, `columns`).
 
-Sums come from ``add(sums, v, coefs, given, i, part)``, which returns them with a vector added, and
-results from ``apply(v, coefs, given, i, part)``. `v` is the vector that was read, or one of dy and
-one of x. `coefs` are vectors too: of a statistic, the same in all lanes, or of as many columns as
-there are lanes. `given` is whatever else a piece needs, pointers to the weights of elements for
-one; `i` is v's index there. `part` says which lanes count, (start, stop), or None for all.
+A `Sum` has sums, in float64, and how to add a vector: ``add(sums, v, coefs, given, i, part)``
+returns them with it. Results come from ``apply(v, coefs, given, i, part)``. `v` is the vector that
+was read, or one of dy and one of x. `coefs` are vectors too: of a statistic, the same in all lanes,
+or of as many columns as there are lanes. `given` is whatever else a piece needs, pointers to the
+weights of elements for one; `i` is v's index there. `part` says which lanes count, (start, stop),
+or None for all.
 """
 
+from typing import Any, NamedTuple
+
 from numbanorm.kernels.compile.options import inlined
-from numbanorm.kernels.simd.memory import load_or, load_sum, store_part
+from numbanorm.kernels.simd.memory import load, load_or, load_sum, no_vector, store_part
 from numbanorm.kernels.simd.pointers import at, rounded
 from numbanorm.kernels.simd.vec import fma, keep, splat, widen
 
-# --- sums, in float64 -----------------------------------------------------------------------------
+# --- sums -----------------------------------------------------------------------------------------
+
+
+class Sum(NamedTuple):
+    """How sums are taken: in stretches, each of which is added to float64 sums.
+
+    ``begin(sums, like)`` returns those of a stretch, to which vectors are added, and
+    ``end(sums, found)`` the sums with them. ``column_coefs(p, like)`` returns the coefficients of
+    columns from memory.
+    """
+
+    begin: Any
+    add: Any
+    end: Any
+    column_coefs: Any
 
 
 @inlined
-def moment(sums, x, coefs, given, i, part):
+def begin_wide(sums, like):
+    """Return the sums themselves: all is added in float64."""
+    return sums
+
+
+@inlined
+def end_wide(sums, found):
+    """Return what was added to."""
+    return found
+
+
+@inlined
+def wide_coefs(p, like):
+    """Return what is in memory, in float64."""
+    return load_sum(p, like)
+
+
+@inlined
+def own_coefs(p, like):
+    """Return what is in memory, in what is computed with."""
+    return load(p)
+
+
+@inlined
+def begin_short(sums, like):
+    """Return zeros of what is computed with: so a stretch is added up."""
+    zero = no_vector(like)
+    return zero, zero, zero
+
+
+@inlined
+def end_short(sums, found):
+    """Return the sums with those of a stretch."""
+    return sums[0] + widen(found[0]), sums[1] + widen(found[1]), sums[2] + widen(found[2])
+
+
+@inlined
+def add_moment(sums, x, coefs, given, i, part):
     """Add to the sums of values and of their squares."""
     v = widen(x)
     return sums[0] + v, fma(v, v, sums[1])
 
 
 @inlined
-def moment_around(sums, x, coefs, given, i, part):
+def add_moment_around(sums, x, coefs, given, i, part):
     """Add the distances from `coefs`, a shift, and their squares."""
     d = keep(widen(x) - coefs[0], part)
     return sums[0] + d, fma(d, d, sums[1])
 
 
 @inlined
-def gradient(sums, v, coefs, weight, i, part):
-    """Add to the sums of w*dy, w*dy * (x - mean) and x - mean; `coefs` is the mean, in float64.
+def add_gradient(sums, v, coefs, weight, i, part):
+    """Add to the sums of w*dy, w*dy * u and u, where u is x - mean in units of a power of two.
 
-    The last tells what was lost when the mean was rounded. The distance from the mean is exact for
-    float32: the products may cancel to a small part of themselves.
+    `coefs` are `statistics.gradient_centre`. The last sum tells what rounding took from the mean.
     """
     dy, x = v
-    g = widen(dy) * widen(load_or(weight, i, part, one(dy)))
-    u = keep(widen(x) - coefs[0], part)
+    g = dy * load_or(weight, i, part, one(dy))
+    u = keep(fma(x, coefs[0], coefs[1]), part)
     return sums[0] + g, fma(g, u, sums[1]), sums[2] + u
+
+
+moment = Sum(begin_wide, add_moment, end_wide, wide_coefs)
+moment_around = Sum(begin_wide, add_moment_around, end_wide, wide_coefs)
+gradient = Sum(begin_short, add_gradient, end_short, own_coefs)
 
 
 # --- results --------------------------------------------------------------------------------------

@@ -23,6 +23,8 @@ from numbanorm.kernels.loops.runs import (
     write,
 )
 from numbanorm.kernels.loops.statistics import (
+    around_mean,
+    gradient_centre,
     gradient_coefficients,
     gradient_scale,
     mean_error,
@@ -42,9 +44,7 @@ def read_rows(x, rows, n, s1, s2):
     """Write the sums of each row of n elements, and of their squares."""
     for k in range(rows):
         none = no_moments(x)
-        first, second = read(
-            pieces.moment, (none, none), Read(at(x, k * n), n, (), None), 0, 0, TURNS
-        )
+        first, second = read(pieces.moment, (none, none), Read(at(x, k * n), n, (), None), 0, TURNS)
         plain, squares = totals(first, second)
         put(s1, k, plain)
         put(s2, k, squares)
@@ -151,22 +151,22 @@ def normalize_lines(y, x, view, row, norm, streamed):
 
 
 @leaf
-def tile_gradient(dy, x, n, weight, mean, tile):
+def tile_gradient(dy, x, n, weight, mean, rstd, tile):
     """Return the three sums of one tile of a row of n elements."""
     _, _, start, stop = cut(Runs(1, n, n), tile)
-    none, here, coefs = no_gradients(x), at((dy, x), start), (splat_wide(mean, x),)
-    run = Read(here, stop - start, coefs, at_if(weight, start))
-    first, second = read(pieces.gradient, (none, none), run, 0, 0, PAIRS)
-    return totals(first, second)
+    none, here, centre = no_gradients(x), at((dy, x), start), gradient_centre(mean, rstd, x)
+    run = Read(here, stop - start, splat(centre), at_if(weight, start))
+    first, second = read(pieces.gradient, (none, none), run, 0, PAIRS)
+    return around_mean(totals(first, second), float(stop - start), mean, centre)
 
 
 @leaf
-def row_gradient(dy, x, n, weight, mean):
+def row_gradient(dy, x, n, weight, mean, rstd):
     """Return the three sums of a row, its tiles added in order."""
     s0, s1, sx = 0.0, 0.0, 0.0
     _, _, tiles = along_tiles(1, n)
     for tile in range(tiles):
-        t0, t1, tx = tile_gradient(dy, x, n, weight, mean, tile)
+        t0, t1, tx = tile_gradient(dy, x, n, weight, mean, rstd, tile)
         s0, s1, sx = s0 + t0, s1 + t1, sx + tx
     return s0, s1, sx
 
@@ -205,11 +205,12 @@ def table_vectors(table, like):
 @inlined
 def write_gradient(row, following, weight):
     """Do what `gradient_row` does, for weights or None."""
-    z, more, mean, _ = following
-    none, source = no_gradients(row.y), Read(z, more, (splat_wide(mean, row.y),), weight)
-    add, apply = pieces.gradient, pieces.input_gradient_elements
-    first, second = read_and_write(add, (none, none), source, PAIRS, apply, row, more, 0)
-    return totals(first, second)
+    z, more, (mean, rstd), _ = following
+    none, centre = no_gradients(row.y), gradient_centre(mean, rstd, row.y)
+    source = Read(z, more, splat(centre), weight)
+    kind, apply = pieces.gradient, pieces.input_gradient_elements
+    first, second = read_and_write(kind, (none, none), source, PAIRS, apply, row, more, 0)
+    return around_mean(totals(first, second), float(more), mean, centre)
 
 
 @leaf
@@ -218,7 +219,7 @@ def gradient_row(dx, here, n, table, parameters, following, streamed):
 
     `here` points to dy and x. `parameters` are the weights, which may be null, and the sums, which
     have memory for a vector on both sides. Meanwhile another row is read: returns the three sums of
-    what is `following`, (dy and x, how many elements, mean, weight).
+    what is `following`, (dy and x, how many elements, (mean, rstd), weight).
     """
     weight, dweight, dbias = parameters
     coefs, zweight = table_vectors(table, dx), following[3]

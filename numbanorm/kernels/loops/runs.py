@@ -20,7 +20,7 @@ from numbanorm.kernels.simd.memory import (
 )
 from numbanorm.kernels.simd.pointers import at
 from numbanorm.kernels.simd.vec import join
-from numbanorm.plan.tuning import AHEAD
+from numbanorm.plan.tuning import AHEAD, STRETCH
 
 # Into which of two sets of sums a run's vectors go: all into the first; in turn, but what is left
 # of the pairs into the first; in turn to the last. It is part of the order of sums, so of the bits.
@@ -28,7 +28,7 @@ FIRST, PAIRS, TURNS = 0, 1, 2
 
 
 class Read(NamedTuple):
-    """A run to be read: where (a pointer, or those to dy and x), how long, and for `add`."""
+    """A run to be read: where (a pointer, or those to dy and x), how long, and for a `Sum`."""
 
     x: Any
     n: Any
@@ -65,13 +65,37 @@ def alone(y, x, n, coefs, given, streamed):
 
 
 @inlined
-def read(add, sums, run, start, ahead, order):
-    """Return two sets of sums with a run added to them, from `start` on, where a pair begins.
+def begin(kind, sums, x):
+    """Return what a stretch of vectors is added to, for each of two sets of sums."""
+    return kind.begin(sums[0], x), kind.begin(sums[1], x)
+
+
+@inlined
+def end(kind, sums, found):
+    """Return two sets of sums with a stretch added to each."""
+    return kind.end(sums[0], found[0]), kind.end(sums[1], found[1])
+
+
+@inlined
+def ends(i, step):
+    """Return whether a stretch, `STRETCH` pairs of vectors, ends with the pair at i of a run."""
+    return i % (2 * step * STRETCH) == 2 * step * (STRETCH - 1)
+
+
+@inlined
+def read(kind, sums, run, ahead, order):
+    """Return two sets of sums with a run added to them.
 
     What is so many vectors `ahead` is asked for, if that is not 0.
     """
+    return read_on(kind, sums, begin(kind, sums, run.x), run, 0, ahead, order)
+
+
+@inlined
+def read_on(kind, sums, found, run, start, ahead, order):
+    """Do that from `start` on, where a pair begins, of which `found` has what was before."""
     x, n, coefs, given = run
-    first, second = sums
+    (first, second), add = found, kind.add
     step = lanes(x)
     pairs = start if order == FIRST else n - n % (2 * step)
     for i in range(start, pairs, 2 * step):
@@ -81,6 +105,9 @@ def read(add, sums, run, start, ahead, order):
         u, v = load(at(x, i)), load(at(x, i + step))
         first = add(first, u, coefs, given, i, None)
         second = add(second, v, coefs, given, i + step, None)
+        if ends(i, step):
+            sums = end(kind, sums, (first, second))
+            first, second = begin(kind, sums, x)
     whole = n - n % step
     for i in range(pairs, whole, step):
         first = add(first, load(at(x, i)), coefs, given, i, None)
@@ -91,7 +118,7 @@ def read(add, sums, run, start, ahead, order):
             second = add(second, v, coefs, given, whole, part)
         else:
             first = add(first, v, coefs, given, whole, part)
-    return first, second
+    return end(kind, sums, (first, second))
 
 
 # --- writing --------------------------------------------------------------------------------------
@@ -196,7 +223,7 @@ def write(apply, run, ahead):
 
 
 @inlined
-def read_and_write(add, sums, source, order, apply, run, behind, near):
+def read_and_write(kind, sums, source, order, apply, run, behind, near):
     """Return the sums that `read` returns of the source, written a run meanwhile.
 
     `behind` is how far on the work goes on after the source; what is written is asked for `near`
@@ -207,7 +234,7 @@ def read_and_write(add, sums, source, order, apply, run, behind, near):
         expect_edge(at(run.y, behind), run.streamed)
     head = write_head(apply, run)
     both = min(source.n, run.n - head) // (2 * step) * (2 * step)
-    first, second = sums
+    (first, second), add = begin(kind, sums, z), kind.add
     close = source.n - AHEAD * step
     for i in range(0, both, 2 * step):
         far = at(z, i + AHEAD * step if i < close else i - close + behind)
@@ -222,7 +249,10 @@ def read_and_write(add, sums, source, order, apply, run, behind, near):
         second = add(second, t, source.coefs, source.given, i + step, None)
         write_vector(apply, run, head + i, u)
         write_vector(apply, run, head + i + step, v)
-    sums = read(add, (first, second), source, both, 0, order)
+        if ends(i, step):
+            sums = end(kind, sums, (first, second))
+            first, second = begin(kind, sums, z)
+    sums = read_on(kind, sums, (first, second), source, both, 0, order)
     last = run.n - (run.n - head) % step
     for i in range(head + both, last, step):
         prefetch(at(x, i + AHEAD * step))

@@ -136,6 +136,34 @@ def held(slope, weight, like):
 
 
 @inlined
+def gradient_centre(mean, rstd, like):
+    """Return (scale, offset) of x's type: u = fma(x, scale, offset) is near (x - mean) * scale.
+
+    The scale is a power of two, of which a deviation is about one: u and its products with dy then
+    have the range of x_hat and of the gradient of a weight. `around_mean` makes up for the offset's
+    rounding.
+    """
+    scale = 1.0
+    if spare_digits(like):
+        scale = min(max(magnitude(rstd), 2.0**-126), 2.0**126)
+        if abs(mean) * scale > 2.0**100:
+            scale = 2.0**100 / magnitude(mean)
+    return rounded(like, scale), -rounded(like, mean * scale)
+
+
+@inlined
+def around_mean(sums, count, mean, centre):
+    """Return the sums of g, g * (x - mean) and x - mean from those of g, g * u and u.
+
+    `centre` is the `gradient_centre` of `count` elements.
+    """
+    s0, s1, su = sums
+    scale = float(centre[0])
+    lost = -float(centre[1]) / scale - mean
+    return s0, s1 / scale + lost * s0, su / scale + lost * count
+
+
+@inlined
 def mean_error(sum_centred, count, mean, like):
     """Return how far the true mean is from the one given, if that is its rounding; else 0.
 

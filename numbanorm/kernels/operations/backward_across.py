@@ -6,6 +6,7 @@ from numbanorm.kernels.loops import pieces
 from numbanorm.kernels.loops.across import line_totals, tile_gradient
 from numbanorm.kernels.loops.coefficients import arrays, fill, repeat
 from numbanorm.kernels.loops.columns import Target
+from numbanorm.kernels.loops.statistics import around_mean, gradient_centre
 from numbanorm.kernels.operations import slabs
 from numbanorm.kernels.operations.given import backward_given
 from numbanorm.kernels.operations.totals import (
@@ -29,14 +30,30 @@ def gradient_arrays(coefs, room):
     return c0, c1, c2, c3, c4, at(coefs, 5 * room)
 
 
+@inlined
+def centres_of(work, like):
+    """Return where the `gradient_centre` of each column is, of x's type."""
+    return as_computed(work[3], like), as_computed(work[4], like)
+
+
+@inlined
+def line_centre(view, forward, line, like):
+    """Return a line's mean and its `gradient_centre`."""
+    s = line // view[3]
+    mean = get(forward.mean, s)
+    return mean, gradient_centre(mean, get(forward.rstd, s), like)
+
+
 @leaf
-def fill_means(means, view, place, fold, mean):
-    """Write the means of a slab's columns, `fold` times."""
+def fill_centres(centres, view, place, fold, forward):
+    """Write the centres of a slab's columns, `fold` times."""
     b, _, start, stop = place
-    n, per = stop - start, view[3] * view[4]
-    for j in range(n):
-        put(means, j, get(mean, b * view[2] + (start + j) // per))
-    repeat(means, n, n * fold)
+    n, run, slots = stop - start, view[4], view[2] * view[3]
+    for slot in range(start // run, stop // run):
+        _, centre = line_centre(view, forward, b * slots + slot, forward.x)
+        fill(at(centres, slot * run - start), run, centre)
+    for k in range(2):
+        repeat(centres[k], n, n * fold)
 
 
 @leaf
@@ -54,15 +71,17 @@ def fill_gradient(coefs, view, place, fold, forward, table):
 
 
 @leaf
-def add_tile(tile, work, view, place, sums, lines):
+def add_tile(tile, work, view, place, forward, sums, lines):
     """Add the three sums of each line of a tile to `sums`.
 
     These are those of the first line of all columns; `lines` is how far the three kinds are apart.
     """
-    run, start = view[4], place.start
-    tile_gradient(tile, work)
+    run, start, slots, x = view[4], place.start, view[2] * view[3], tile.x[1]
+    tile_gradient(tile, work, centres_of(work, x))
     for slot in range(start // run, place.stop // run):
-        t0, t1, tx = line_totals(work, tile.n, tile.fold, slot * run - start, run, tile.x[1])
+        found = line_totals(work, tile.n, tile.fold, slot * run - start, run, x)
+        mean, centre = line_centre(view, forward, place.b * slots + slot, x)
+        t0, t1, tx = around_mean(found, float(tile.rows * run), mean, centre)
         found = get(sums, slot) + t0, get(sums, lines + slot) + t1, get(sums, 2 * lines + slot) + tx
         put_totals(sums, lines, slot, found)
 
@@ -79,20 +98,20 @@ def clear_lines(sums, lines, view, place):
 
 @inlined
 def enter_summing(view, cut, place, args):
-    """Write the means of a slab's columns."""
-    _, mean, _, work = args
-    fill_means(work[3], view, place, cut.fold, mean)
+    """Write the centres of a slab's columns."""
+    _, forward, _, work = args
+    fill_centres(centres_of(work, forward.x), view, place, cut.fold, forward)
 
 
 @inlined
 def visit_summing(view, cut, place, args):
     """Write the three sums of each line of a place."""
-    source, _, partial, work = args
+    source, forward, partial, work = args
     slots = view[2] * view[3]
     sums = at(partial, 3 * (place.b * cut.tiles + place.tile) * slots)
     clear_lines(sums, slots, view, place)
     _, tile = slabs.tile_at(source, view, cut, place)
-    add_tile(tile, work, view, place, sums, slots)
+    add_tile(tile, work, view, place, forward, sums, slots)
 
 
 @leaf
@@ -100,7 +119,7 @@ def sums_worker(queue, view, args):
     """Write the three sums of every tile of every line."""
     dy, forward, partial, room = args
     cut = slabs.cut_of(view, forward.x, room.slab, 0)
-    here = (dy, forward.x), forward.mean, partial, slabs.sums_of(room, queue[1])
+    here = (dy, forward.x), forward, partial, slabs.sums_of(room, queue[1])
     slabs.each_tile(queue, view, cut, room.slab, False, enter_summing, visit_summing, here)
 
 
@@ -172,11 +191,11 @@ def backward_worker(queue, view, args):
     while unit < batch * cut.slabs:
         place = slabs.place_of(cut, room.slab, unit, 0)
         sums, g = at(totals, place.b * slots), place.b * group
-        fill_means(work[3], view, place, cut.fold, forward.mean)
+        fill_centres(centres_of(work, dx), view, place, cut.fold, forward)
         clear_lines(sums, batch * slots, view, place)
         for t in range(cut.tiles):
             _, tile = slabs.tile_at(target.x, view, cut, slabs.place_of(cut, room.slab, unit, t))
-            add_tile(tile, work, view, place, sums, batch * slots)
+            add_tile(tile, work, view, place, forward, sums, batch * slots)
         for s in range(g + place.start // (width * run), g + place.stop // (width * run)):
             finish(view, s, forward, totals, table, dy)
         fill_gradient(target.coefs, view, place, cut.fold, forward, table)

@@ -40,7 +40,8 @@ def sums_worker(queue, view, args):
     while unit < units:
         line = unit // tiles
         i, mean = line_start(view, line), get(forward.mean, line // width)
-        found = tile_gradient(at(dy, i), at(forward.x, i), runs, unit % tiles, mean)
+        here, rstd = at((dy, forward.x), i), get(forward.rstd, line // width)
+        found = tile_gradient(here[0], here[1], runs, unit % tiles, mean, rstd)
         put_totals(partial, 1, 3 * unit, found)
         unit, stop = following(queue, units, step, False, unit, stop)
 
@@ -108,16 +109,18 @@ def backward_worker(queue, view, args):
         if not ready:
             for line in range(s * width, (s + 1) * width):
                 i, mean = line_start(view, line), get(forward.mean, s)
-                found = line_gradient(at(dy, i), at(forward.x, i), runs, mean)
+                here, rstd = at((dy, forward.x), i), get(forward.rstd, s)
+                found = line_gradient(here[0], here[1], runs, mean, rstd)
                 put_totals(totals, lines, line, found)
         finish(view, s, forward, totals, table, dy)
         ready = width == 1 and after < units
         if ready:
             i, j, here = line_start(view, s), line_start(view, after), (dy, forward.x)
             coefs = input_coefficients(view, forward, table, s, dx)
-            training, mean = forward.training, get(forward.mean, after)
+            training = forward.training
+            statistic = get(forward.mean, after), get(forward.rstd, after)
             found = gradient_reading(
-                at(dx, i), at(here, i), at(here, j), mean, runs, coefs, training, streamed
+                at(dx, i), at(here, i), at(here, j), statistic, runs, coefs, training, streamed
             )
             put_totals(totals, lines, after, found)
         else:

@@ -79,7 +79,8 @@ def row_of(view, forward, row):
 def read_row(view, dy, forward, row):
     """Return the three sums of a row."""
     e, weight, mean = row_of(view, forward, row)
-    return row_gradient(at(dy, e), at(forward.x, e), view[3], weight, mean)
+    rstd = get(forward.rstd, row)
+    return row_gradient(at(dy, e), at(forward.x, e), view[3], weight, mean, rstd)
 
 
 @leaf
@@ -122,9 +123,10 @@ def row_reading(dx, dy, forward, view, row, then, table, sums, streamed):
     more, source, slot = then < batch * group, (dy, forward.x), row % group * n
     e, weight, _ = row_of(view, forward, row)
     z, zweight, mean = row_of(view, forward, then if more else row)
+    statistic = mean, get(forward.rstd, then if more else row)
     fused = n if more and n <= ALONG_TILE else 0
     dweight, dbias = at(sums, slot)
-    following, parameters = (at(source, z), fused, mean, zweight), (weight, dweight, dbias)
+    following, parameters = (at(source, z), fused, statistic, zweight), (weight, dweight, dbias)
     found = gradient_row(at(dx, e), at(source, e), n, table, parameters, following, streamed)
     return read_row(view, dy, forward, then) if more and fused == 0 else found
 
@@ -143,7 +145,8 @@ def sums_worker(queue, view, args):
     unit, stop = following(queue, units, step, False, -1, 0)
     while unit < units:
         e, weight, mean = row_of(view, forward, unit // tiles)
-        found = tile_gradient(at(dy, e), at(forward.x, e), n, weight, mean, unit % tiles)
+        here, rstd = at((dy, forward.x), e), get(forward.rstd, unit // tiles)
+        found = tile_gradient(here[0], here[1], n, weight, mean, rstd, unit % tiles)
         for i in range(3):
             put(partial, 3 * unit + i, found[i])
         unit, stop = following(queue, units, step, False, unit, stop)
@@ -179,7 +182,7 @@ def apply_worker(queue, view, args):
         for b in range(tile * rows, min((tile + 1) * rows, batch)):
             row = b * group + entry
             e, mine = row * n + start, at(table, TABLE * row)
-            here, none = at(source, e), (source, 0, 0.0, weight)
+            here, none = at(source, e), (source, 0, (0.0, 1.0), weight)
             gradient_row(at(dx, e), here, size, mine, parameters, none, streamed)
         unit, _ = claim(queue, units, 1, False)
     if streamed:

@@ -24,7 +24,7 @@ from numbanorm.kernels.tiles import (
 )
 
 # Arrays of `room` elements that a worker needs.
-SUMS, COEFFICIENTS = 4, 6
+SUMS, COEFFICIENTS = 5, 6
 
 
 class Room(NamedTuple):
@@ -58,9 +58,9 @@ def coefficients_size(workers, each, like):
 
 @inlined
 def sums_of(room, worker):
-    """Return the four arrays of sums of a worker."""
-    p = at(room.work, worker * SUMS * room.each)
-    return p, at(p, room.each), at(p, 2 * room.each), at(p, 3 * room.each)
+    """Return the three arrays of sums of a worker, and two for what they are taken around."""
+    p, n = at(room.work, worker * SUMS * room.each), room.each
+    return p, at(p, n), at(p, 2 * n), at(p, 3 * n), at(p, 4 * n)
 
 
 @inlined

@@ -252,6 +252,13 @@ def no_sum(_: Any, like: Any) -> Any:
 
 
 @intrinsic
+def no_vector(_: Any, like: Any) -> Any:
+    """Return a vector of zeros, of what is computed with elements at `like`."""
+    v = native(members(like)[0].dtype)
+    return v(like), lambda context, builder, sig, args: ir.Constant(llvm_type(v), None)
+
+
+@intrinsic
 def no_sums(_: Any, sums: Any, like: Any) -> Any:
     """Return a tuple of such vectors, one for each of a tuple."""
     v = wide(members(like)[0].dtype)
