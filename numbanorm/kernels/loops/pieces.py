@@ -8,8 +8,9 @@ one; `i` is v's index there. `part` says which lanes count, (start, stop), or No
 """
 
 from numbanorm.kernels.compile.options import inlined
-from numbanorm.kernels.simd.memory import load_or, load_sum, store_part
+from numbanorm.kernels.simd.memory import load_or, store_part
 from numbanorm.kernels.simd.pointers import at, rounded
+from numbanorm.kernels.simd.sums import load_sum
 from numbanorm.kernels.simd.vec import fma, keep, splat, widen
 
 # --- sums, in float64 -----------------------------------------------------------------------------
