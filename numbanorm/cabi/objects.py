@@ -14,7 +14,7 @@ import llvmlite.binding as llvm
 
 from numbanorm.cabi.compiling import entries
 from numbanorm.kernels.compile.bundles import bundle
-from numbanorm.kernels.compile.leaves import BundleLibrary
+from numbanorm.kernels.compile.libraries import BundleLibrary
 
 
 class _Unfinished(BundleLibrary):

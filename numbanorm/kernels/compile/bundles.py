@@ -12,7 +12,8 @@ from numba.core.runtime.nrt import rtsys
 
 from numbanorm.kernels.compile import cache
 from numbanorm.kernels.compile.always import compiling
-from numbanorm.kernels.compile.leaves import BundleLibrary, EntryCompiler
+from numbanorm.kernels.compile.leaves import EntryCompiler
+from numbanorm.kernels.compile.libraries import BundleLibrary
 from numbanorm.kernels.compile.options import BASE
 
 # Plain functions and their signatures, by the names that the compiled ones shall have.

@@ -31,8 +31,9 @@ from numbanorm.kernels.loops.statistics import (
     needs_shift,
     not_negative,
 )
-from numbanorm.kernels.simd.memory import lanes, load_sum, no_sum, store
+from numbanorm.kernels.simd.memory import lanes, store
 from numbanorm.kernels.simd.pointers import at
+from numbanorm.kernels.simd.sums import load_sum, no_sum
 from numbanorm.kernels.simd.vec import splat, splat_wide, totals
 from numbanorm.kernels.tiles import along_tiles, ceil_div, section
 from numbanorm.plan.tuning import AHEAD, BUNDLE, NEAR

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.statistics import coefficients, or_else, reciprocal_deviation
-from numbanorm.kernels.simd.memory import lanes, load, load_sum, store
+from numbanorm.kernels.simd.memory import lanes, load, store
 from numbanorm.kernels.simd.pointers import at, get, is_null, put, rounded, stack_like
+from numbanorm.kernels.simd.sums import load_sum
 from numbanorm.kernels.simd.vec import all_above, narrow, root, splat, splat_wide, widen
 
 

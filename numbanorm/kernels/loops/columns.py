@@ -14,14 +14,13 @@ from numbanorm.kernels.simd.memory import (
     lanes,
     load,
     load_part,
-    load_sum,
-    no_sums,
     prefetch,
     store,
     store_part,
     to_aligned,
 )
 from numbanorm.kernels.simd.pointers import at
+from numbanorm.kernels.simd.sums import load_sum, no_sums
 from numbanorm.kernels.tiles import spread_of
 from numbanorm.plan.tuning import AHEAD
 

@@ -11,8 +11,9 @@ or None for all.
 from typing import Any, NamedTuple
 
 from numbanorm.kernels.compile.options import inlined
-from numbanorm.kernels.simd.memory import load, load_or, load_sum, no_vector, store_part
+from numbanorm.kernels.simd.memory import load, load_or, store_part
 from numbanorm.kernels.simd.pointers import at, rounded
+from numbanorm.kernels.simd.sums import load_sum, no_vector
 from numbanorm.kernels.simd.vec import fma, keep, splat, widen
 
 # --- sums -----------------------------------------------------------------------------------------

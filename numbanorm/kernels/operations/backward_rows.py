@@ -11,7 +11,7 @@ from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.rows import gradient_row, row_gradient, row_table, tile_gradient
 from numbanorm.kernels.loops.statistics import or_else
 from numbanorm.kernels.operations.given import backward_given
-from numbanorm.kernels.simd.memory import fence, lanes, load, no_sums, store, store_part
+from numbanorm.kernels.simd.memory import fence, lanes, load, store, store_part
 from numbanorm.kernels.simd.pointers import (
     allocate,
     at,
@@ -22,6 +22,7 @@ from numbanorm.kernels.simd.pointers import (
     release,
     stack_doubles,
 )
+from numbanorm.kernels.simd.sums import no_sums
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
 from numbanorm.kernels.tiles import (

@@ -1,4 +1,4 @@
-"""Vectors from and to memory: whole, in part, past the caches; and the sums that memory holds.
+"""Vectors from and to memory: whole, in part, past the caches.
 
 Loads convert from what memory holds to what is computed with, stores convert back (`storage`). Most
 of these take a tuple of pointers too, and give a tuple.
@@ -22,13 +22,10 @@ from numbanorm.kernels.simd.storage import (
 from numbanorm.kernels.simd.vec import (
     I32,
     I64,
-    Vec,
     call,
     lanes_between,
     lanes_of,
-    llvm_type,
     native,
-    wide,
 )
 
 
@@ -39,14 +36,14 @@ def lanes(_: Any, p: Any) -> Any:
     return types.int64(p), lambda context, builder, sig, args: I64(count)
 
 
-def _in_memory(dtype: Any, lanes: int) -> tuple[Any, str]:
+def in_memory(dtype: Any, lanes: int) -> tuple[Any, str]:
     """Return the LLVM type of a vector in memory, and LLVM's name for it."""
     kind = ir.VectorType(STORAGE[dtype].element, lanes)
     letter = "i" if isinstance(STORAGE[dtype].element, ir.IntType) else "f"
     return kind, f"v{kind.count}{letter}{8 * bytes_of(dtype)}.p0"
 
 
-def _each(builder: Any, sig: Any, value: Any, one: Callable[[Any, Any], Any], context: Any) -> Any:
+def each(builder: Any, sig: Any, value: Any, one: Callable[[Any, Any], Any], context: Any) -> Any:
     """Return what `one(address, dtype)` generates for a pointer or each of a tuple of them."""
     found = [one(address, kind.dtype) for kind, address in parts(builder, sig.args[0], value)]
     if not isinstance(sig.args[0], types.BaseTuple):
@@ -66,7 +63,7 @@ def _mask(builder: Any, part: Any, lanes: int) -> Any:
 
 
 def _load(builder: Any, p: Any, dtype: Any) -> Any:
-    kind, _ = _in_memory(dtype, lanes_of(dtype))
+    kind, _ = in_memory(dtype, lanes_of(dtype))
     value = builder.load(builder.bitcast(p, kind.as_pointer()))
     value.align = bytes_of(dtype)
     return STORAGE[dtype].loaded(builder, value)
@@ -77,13 +74,13 @@ def load(_: Any, p: Any) -> Any:
     """Return the vector at p, which needs no alignment beyond its elements'."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _each(builder, sig, args[0], lambda at, kind: _load(builder, at, kind), context)
+        return each(builder, sig, args[0], lambda at, kind: _load(builder, at, kind), context)
 
     return _vectors(p)(p), codegen
 
 
 def _masked_load(builder: Any, p: Any, dtype: Any, mask: Any) -> Any:
-    kind, name = _in_memory(dtype, lanes_of(dtype))
+    kind, name = in_memory(dtype, lanes_of(dtype))
     where = builder.bitcast(p, kind.as_pointer())
     given = [where, I32(bytes_of(dtype)), mask, ir.Constant(kind, None)]
     return STORAGE[dtype].loaded(builder, call(builder, f"llvm.masked.load.{name}", kind, given))
@@ -104,7 +101,7 @@ def load_part(_: Any, p: Any, part: Any) -> Any:
             mask = _mask(builder, args[1], lanes_of(dtype))
             return _masked_load(builder, address, dtype, mask)
 
-        return _each(builder, sig, args[0], one, context)
+        return each(builder, sig, args[0], one, context)
 
     return _vectors(p)(p, part), masked
 
@@ -129,7 +126,7 @@ def load_or(_: Any, p: Any, i: Any, part: Any, default: Any) -> Any:
 
 def _store(builder: Any, p: Any, value: Any, dtype: Any) -> Any:
     # Sums in memory may be wider than a vector of float64 by itself.
-    kind, _ = _in_memory(dtype, value.type.count)
+    kind, _ = in_memory(dtype, value.type.count)
     value = STORAGE[dtype].stored(builder, value)
     written = builder.store(value, builder.bitcast(p, kind.as_pointer()))
     written.align = bytes_of(dtype)
@@ -159,7 +156,7 @@ def store_part(_: Any, p: Any, v: Any, part: Any) -> Any:
     def masked(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         pairs = zip(parts(builder, p, args[0]), parts(builder, v, args[1]), strict=True)
         for (at, address), (_, value) in pairs:
-            kind, name = _in_memory(at.dtype, value.type.count)
+            kind, name = in_memory(at.dtype, value.type.count)
             value = STORAGE[at.dtype].stored(builder, value)
             where = builder.bitcast(address, kind.as_pointer())
             mask = _mask(builder, args[2], kind.count)
@@ -218,57 +215,6 @@ def _prefetch(p: Any, write: int) -> Any:
         return context.get_dummy_value()
 
     return codegen
-
-
-def _load_sum(builder: Any, p: Any, dtype: Any, lanes: int) -> Any:
-    kind, _ = _in_memory(dtype, lanes)
-    value = builder.load(builder.bitcast(p, kind.as_pointer()))
-    value.align = bytes_of(dtype)
-    value = STORAGE[dtype].loaded(builder, value)
-    wanted = llvm_type(Vec(types.float64, lanes))
-    return value if value.type == wanted else builder.fpext(value, wanted)
-
-
-@intrinsic
-def load_sum(_: Any, sums: Any, like: Any) -> Any:
-    """Return as many numbers at `sums`, in float64, as a vector at `like`, or it, has lanes."""
-    count = members(like)[0]
-    result = joined_type(sums, [wide(count.dtype)] * len(members(sums)))
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        def one(address: Any, dtype: Any) -> Any:
-            return _load_sum(builder, address, dtype, lanes_of(count.dtype))
-
-        return _each(builder, sig, args[0], one, context)
-
-    return result(sums, like), codegen
-
-
-@intrinsic
-def no_sum(_: Any, like: Any) -> Any:
-    """Return a wide vector of zeros, as many lanes as a vector at `like` has."""
-    v = wide(members(like)[0].dtype)
-    return v(like), lambda context, builder, sig, args: ir.Constant(llvm_type(v), None)
-
-
-@intrinsic
-def no_vector(_: Any, like: Any) -> Any:
-    """Return a vector of zeros, of what is computed with elements at `like`."""
-    v = native(members(like)[0].dtype)
-    return v(like), lambda context, builder, sig, args: ir.Constant(llvm_type(v), None)
-
-
-@intrinsic
-def no_sums(_: Any, sums: Any, like: Any) -> Any:
-    """Return a tuple of such vectors, one for each of a tuple."""
-    v = wide(members(like)[0].dtype)
-    result = types.UniTuple(v, len(members(sums)))
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        zeros = [ir.Constant(llvm_type(v), None)] * result.count
-        return context.make_tuple(builder, result, zeros)
-
-    return result(sums, like), codegen
 
 
 @intrinsic
