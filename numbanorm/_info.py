@@ -52,6 +52,21 @@ def _number() -> str:
     return f"{number}, by {reason}"
 
 
+def _streaming() -> str:
+    """Return how large arrays are whose results are written past the caches, and what says so."""
+    from numbanorm.kernels.threads import caches
+
+    limits, reason = caches.deciding()
+    shown = [f"{limits.alone / 2**20:.2g} MB by one thread"]
+    try:
+        count = counts.get()
+    except ValueError:
+        count = 1
+    if count > 1:
+        shown.append(f"{limits.of(count) / 2**20:.2g} MB by {count}")
+    return f"results of arrays of together {', '.join(shown)} and more, by {reason}"
+
+
 def _settings() -> str:
     found = (f"{name}={os.environ[name]}" for name in sorted(os.environ))
     return " ".join(one for one in found if one.startswith(SETTINGS)) or "none"
@@ -79,6 +94,7 @@ def report() -> str:
         "cores": _cores(),
         "threading layer": "numbanorm's own",
         "threads": _number(),
+        "past the caches": _streaming(),
         "settings": _settings(),
         "cache folder": cache(),
     }

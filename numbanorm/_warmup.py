@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numbanorm.calls import checks, lookup
+from numbanorm.calls import checks, lookup, operations
 from numbanorm.plan import routes
 from numbanorm.plan import view as views
-from numbanorm.threads import workers
+from numbanorm.threads import counts, workers
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -74,7 +74,10 @@ def _given(operation: str, array: Any, wide: Any) -> list[tuple[Any, ...]]:
 
 def _steps(norms: Iterable[str], dtypes: Iterable[np.dtype[Any]], jit: bool, c: bool) -> list[Step]:
     """Return what is to be compiled: its name, and what compiles it."""
-    steps: dict[tuple[Any, ...], Step] = {(): ("threads", workers.get_ready)}
+    steps: dict[tuple[Any, ...], Step] = {
+        ("threads",): ("threads", workers.get_ready),
+        ("caches",): ("caches", _measure),
+    }
     for dtype in dtypes:
         for norm in norms:
             for operation, way in sorted(_routes(norm)):
@@ -85,6 +88,15 @@ def _steps(norms: Iterable[str], dtypes: Iterable[np.dtype[Any]], jit: bool, c: 
         if c:
             steps["c", dtype] = f"C functions, {dtype}", partial(_c, dtype)
     return list(steps.values())
+
+
+def _measure() -> None:
+    """Find out from where on results are best written past the caches, unless that is known."""
+    from numbanorm.kernels.threads import caches, launch
+
+    if not caches.is_measured():
+        caches.measure(operations.copy, counts.get())
+        launch.set_limits()
 
 
 def _operation(operation: str, way: int, dtype: np.dtype[Any]) -> Step:
@@ -148,6 +160,9 @@ def warmup(
     A first call compiles for some seconds what its array's shape and dtype need. After a warm-up no
     call of these norms and dtypes compiles anything, in this process or in another that reads the
     cache: do it when a container image is built, or before a server takes requests.
+
+    It also measures, once on a machine, from which size on results are best written past the
+    caches, where without it the caches' sizes decide; `numbanorm info` shows what holds.
 
     Parameters
     ----------

@@ -80,7 +80,7 @@ def test_threads_are_those_of_python(c_table):
     try:
         for count in (1, 3):
             nbn.set_num_threads(count)
-            assert variables.threads == count
+            assert variables.nbn_threads == count
     finally:
         nbn.set_num_threads(before)
 

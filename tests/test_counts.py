@@ -225,14 +225,14 @@ def test_a_block_is_how_many_work(monkeypatch):
 def test_c_callers_are_in_no_block():
     from numbanorm.kernels.threads.launch import variables
 
-    before = variables.threads
+    before = variables.nbn_threads
     try:
         with nbn.num_threads(7):
             nbn.set_num_threads(3)
             workers.serve_c()
-        assert variables.threads == 3
+        assert variables.nbn_threads == 3
     finally:
-        variables.threads = before
+        variables.nbn_threads = before
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

@@ -177,7 +177,7 @@ class Batch(Norm):
         torch, x, dy, y, weight, bias = self.tensors()
         op = torch.ops.aten
         mean, var = (torch.from_numpy(a.copy()) for a in self.running)
-        saved = [torch.from_numpy(a.copy()) for a in self.stats]
+        saved = [torch.from_numpy(a.astype(np.float32)) for a in self.stats]
         if mode == "backward":
             grads = torch.empty_like(weight), torch.empty_like(bias)
             given = dy, x, weight, mean, var, *saved, True, 1e-5, [True] * 3
@@ -259,7 +259,7 @@ class Group(Norm):
     def torch(self, mode):
         torch, x, dy, y, weight, bias = self.tensors()
         op, (n, c, h, w) = torch.ops.aten, self.shape
-        saved = [torch.from_numpy(a.copy()) for a in self.stats]
+        saved = [torch.from_numpy(a.astype(np.float32)) for a in self.stats]
         if mode == "train":
             given = x, weight, bias, n, c, h * w, self.groups, 1e-5
             out = {"out0": y, "out1": saved[0], "out2": saved[1]}
@@ -296,7 +296,7 @@ class Layer(Norm):
     def torch(self, mode):
         torch, x, dy, y, weight, bias = self.tensors()
         op, shape = torch.ops.aten, [self.shape[-1]]
-        saved = [torch.from_numpy(a.copy()) for a in self.stats]
+        saved = [torch.from_numpy(a.astype(np.float32)) for a in self.stats]
         if mode == "train":
             out = {"out0": y, "out1": saved[0], "out2": saved[1]}
             return lambda: op.native_layer_norm.out(x, shape, weight, bias, 1e-5, **out)

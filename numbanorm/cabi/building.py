@@ -20,7 +20,14 @@ from numbanorm.cabi.declarations import (
     functions,
     header,
 )
-from numbanorm.plan.tuning import MAX_WORKERS
+from numbanorm.plan.tuning import (
+    MAX_WORKERS,
+    SECOND_CACHE,
+    SHARE_OF_OTHERS_THIRD,
+    SHARE_OF_SECOND,
+    SHARE_OF_THIRD,
+    STREAM_MOST,
+)
 
 SONAME = f"libnumbanorm.so.{ABI_VERSION}"
 
@@ -67,6 +74,11 @@ def source() -> str:
     return filled(
         "library.c.in",
         MOST_THREADS=str(MAX_WORKERS),
+        STREAM_BYTES=str(int(SHARE_OF_SECOND * SECOND_CACHE)),
+        SHARE_OF_SECOND=str(SHARE_OF_SECOND),
+        SHARE_OF_THIRD=str(SHARE_OF_THIRD),
+        SHARE_OF_OTHERS_THIRD=str(SHARE_OF_OTHERS_THIRD),
+        STREAM_MOST=str(STREAM_MOST),
         DECLARATIONS="\n".join(declared),
         TABLES="\n".join(tables),
         WORDS="\n".join(f'        "{RULES[status]}",' for status in Status),

@@ -185,7 +185,18 @@ def divisors(std: Array, dtype: np.dtype[Any]) -> tuple[Array, Array]:
     return weight, var
 
 
-def copy(y: Array, x: Array, z: Array | None = None) -> None:
-    """Copy x, or x + z, to y as fast as memory allows: what all other speed is compared with."""
-    args = y, x, _present(z, x)
-    workers.run(lookup.kernels().copying.copy, (1, 1, 1, 1, x.size), args, _workers(x))
+def copy(
+    y: Array,
+    x: Array,
+    z: Array | None = None,
+    number: int | None = None,
+    streamed: bool | None = None,
+) -> None:
+    """Copy x, or x + z, to y as fast as memory allows: what all other speed is compared with.
+
+    By as many threads as other work, if no number is given, and past the caches where other results
+    are, if not told.
+    """
+    args = y, x, _present(z, x), -1 if streamed is None else int(streamed)
+    number = _workers(x) if number is None else number
+    workers.run(lookup.kernels().copying.copy, (1, 1, 1, 1, x.size), args, number)

@@ -3,6 +3,7 @@
 from numbanorm.kernels.compile.options import inlined, leaf, shared
 from numbanorm.kernels.simd.pointers import at, fetch_add
 from numbanorm.kernels.simd.storage import itemsize
+from numbanorm.kernels.threads.launch import stream_bytes
 from numbanorm.plan.routes import (
     affine_route,
     backward_route,
@@ -24,7 +25,7 @@ from numbanorm.plan.slabs import (
     takes_entries,
 )
 from numbanorm.plan.tiles import across_tiles, along_tiles, folds, row_tiles, section
-from numbanorm.plan.tuning import SPACING, STREAM_BYTES
+from numbanorm.plan.tuning import SPACING
 from numbanorm.plan.view import batch_view, group_view, instance_view, row_view, size_of
 
 __all__ = [
@@ -110,9 +111,9 @@ def following(queue, units, step, backwards, unit, stop):
 
 
 @inlined
-def streams(view, like):
-    """Return whether a result is so large that it is written past the caches."""
-    return size_of(view) >= STREAM_BYTES // itemsize(like)
+def streams(view, like, arrays, workers):
+    """Return whether so many arrays are so large that the result is written past the caches."""
+    return arrays * size_of(view) * itemsize(like) >= stream_bytes(workers)
 
 
 @inlined

@@ -125,10 +125,17 @@ ROW_BLOCK = 16384
 # Columns of one unit of work where rows are too few to share out. Unmeasured.
 ROW_SLAB = 8192
 
-# Results of at least so many bytes are written past the caches. Kernels.
-# Measured: copies of 1, 4, 16 MB on a Xeon with 48 MB of cache were 0.8, 1.2 and 1.8 times as fast
-# as by ordinary stores on two threads, 2026-11-23.
-STREAM_BYTES = 1 << 22
+# Arrays that together have at least so many bytes are worked on with results written past the
+# caches, where no measurement says otherwise (`kernels.threads.caches`): a share of the third-level
+# cache, less where its owner, as on Intel's servers, is a whole socket and other programs, up to
+# STREAM_MOST; or of the second-level caches of the threads where there is no third. Where the
+# system tells no size, the second is SECOND_CACHE.
+# Measured: on a Xeon (family 6, model 167; 480 MB for all guests, two cores), copies of 1, 12, 24,
+# 49 MB by ordinary stores took 0.4, 0.90, 0.90, 1.1 of the time of those past the caches on two
+# threads, and 0.6, 0.91, 0.96, 1.5 on one, each called again and again, 2026-11-26. On an EPYC
+# (Zen 4, 32 MB) results of 10 and 13 MB past them took 1.5 to 1.8 times as long, 2026-11-23.
+SHARE_OF_THIRD, SHARE_OF_OTHERS_THIRD, STREAM_MOST = 1.0, 0.5, 1 << 26
+SHARE_OF_SECOND, SECOND_CACHE = 1.5, 1 << 20
 
 # So many vectors are added to each of two sums of a run before these go to float64 sums, where
 # a `Sum` has stretches: gradients. Bits. Unmeasured.

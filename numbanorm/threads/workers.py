@@ -39,7 +39,7 @@ def serve_c() -> None:
     from numbanorm.kernels.threads import launch
 
     get_ready()
-    launch.variables.threads, _ = counts.deciding(here=False)
+    launch.variables.nbn_threads, _ = counts.deciding(here=False)
     _serves_c = True
 
 

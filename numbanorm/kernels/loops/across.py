@@ -187,8 +187,18 @@ def tile_gradient(tile, work, centres):
 
     `centres` has each column's `gradient_centre`.
     """
-    sums, spread = (work[0], work[1], work[2]), spread_of(tile.rows // tile.fold, tile.stride)
-    sum_tile(gradient, sums, tile, centres, spread)
+    sum_tile(gradient, (work[0], work[1], work[2]), tile, centres, 0)
+
+
+@inlined
+def fold_totals(work, n, fold, first, like):
+    """Return vectors of the three sums of lines of one column each, from column `first` on."""
+    none, sums = no_sum(like), (work[0], work[1], work[2])
+    s0, s1, sx = none, none, none
+    for f in range(fold):
+        t0, t1, tx = load_sum(at(sums, f * n + first), like)
+        s0, s1, sx = s0 + t0, s1 + t1, sx + tx
+    return s0, s1, sx
 
 
 @leaf

@@ -13,6 +13,7 @@ from numbanorm.kernels.loops.coefficients import (
     kept_coefficients,
     slot_coefficients,
 )
+from numbanorm.kernels.loops.gradients import around_mean, gradient_centre
 from numbanorm.kernels.loops.runs import (
     FIRST,
     PAIRS,
@@ -23,14 +24,7 @@ from numbanorm.kernels.loops.runs import (
     read,
     read_and_write,
 )
-from numbanorm.kernels.loops.statistics import (
-    around_mean,
-    gradient_centre,
-    merge,
-    merge_at,
-    needs_shift,
-    not_negative,
-)
+from numbanorm.kernels.loops.statistics import merge, merge_at, needs_shift, not_negative
 from numbanorm.kernels.simd.memory import lanes, store
 from numbanorm.kernels.simd.pointers import at
 from numbanorm.kernels.simd.sums import load_sum, no_sum

@@ -15,6 +15,7 @@ from numbanorm.kernels.simd.memory import (
     load,
     load_part,
     prefetch,
+    prefetch_write,
     store,
     store_part,
     to_aligned,
@@ -147,7 +148,10 @@ def write_row(apply, target, n, behind):
     write_edges(apply, target, 0, n, head, last)
     for i in range(head, last, step):
         far = i + AHEAD * step
-        prefetch(at(x, far if far < n else far - n + behind))
+        far = far if far < n else far - n + behind
+        prefetch(at(x, far))
+        if not streamed:
+            prefetch_write(at(y, far))
         v = apply(load(at(x, i)), load(at(coefs, i)), given, i, None)
         put_vector(at(y, i), v, streamed)
 

@@ -88,7 +88,7 @@ def add_moment_around(sums, x, coefs, given, i, part):
 def add_gradient(sums, v, coefs, weight, i, part):
     """Add to the sums of w*dy, w*dy * u and u, where u is x - mean in units of a power of two.
 
-    `coefs` are `statistics.gradient_centre`. The last sum tells what rounding took from the mean.
+    `coefs` are `gradients.gradient_centre`. The last sum tells what rounding took from the mean.
     """
     dy, x = v
     g = dy * load_or(weight, i, part, one(dy))
@@ -146,7 +146,7 @@ def normalize_elements(x, coefs, given, i, part):
 
 @inlined
 def input_gradient(v, coefs, training, i, part):
-    """Return dx by the slope rstd*w and `statistics.gradient_coefficients`."""
+    """Return dx by the slope rstd*w and `gradients.gradient_coefficients`."""
     dy, x = v
     slope, scale, offset, rest, factor, constant = coefs
     if training:
@@ -158,7 +158,7 @@ def input_gradient(v, coefs, training, i, part):
 def input_gradient_elements(v, coefs, given, i, part):
     """Return dx of elements with a weight each, and add to the sums of their parameters' gradients.
 
-    `coefs` are `statistics.gradient_coefficients`, rstd and, in float64, the unit of x_hat; `given`
+    `coefs` are `gradients.gradient_coefficients`, rstd and, in float64, the unit of x_hat; `given`
     are the weights (or None), and the float64 sums of dy * x_hat and of dy.
     """
     dy, x = v

@@ -12,6 +12,12 @@ from numbanorm.kernels.loops.along import Runs, cut, no_gradients, no_moments, t
 from numbanorm.kernels.loops.coefficients import deviation_of, slot_coefficients
 from numbanorm.kernels.loops.deviations import mean_square
 from numbanorm.kernels.loops.far import row_products, settle_far
+from numbanorm.kernels.loops.gradients import (
+    around_mean,
+    gradient_centre,
+    gradient_coefficients,
+    mean_error,
+)
 from numbanorm.kernels.loops.runs import (
     PAIRS,
     TURNS,
@@ -22,14 +28,7 @@ from numbanorm.kernels.loops.runs import (
     read_and_write,
     write,
 )
-from numbanorm.kernels.loops.statistics import (
-    around_mean,
-    gradient_centre,
-    gradient_coefficients,
-    gradient_scale,
-    mean_error,
-    needs_shift,
-)
+from numbanorm.kernels.loops.statistics import gradient_scale, needs_shift
 from numbanorm.kernels.simd.memory import lanes
 from numbanorm.kernels.simd.pointers import at, at_if, get, is_null, null, put, rounded
 from numbanorm.kernels.simd.storage import spare_digits

@@ -209,6 +209,9 @@ def write(apply, run, ahead):
         for i in range(head, pairs, 2 * step):
             prefetch(at(x, i + ahead))
             prefetch(at(x, i + ahead + step))
+            if not run.streamed:
+                prefetch_write(at(run.y, i + ahead))
+                prefetch_write(at(run.y, i + ahead + step))
             then = min(i + 2 * step, pairs - 2 * step)
             u_then, v_then = load(at(x, then)), load(at(x, then + step))
             write_vector(apply, run, i, u)
@@ -240,6 +243,9 @@ def read_and_write(kind, sums, source, order, apply, run, behind, near):
         far = at(z, i + AHEAD * step if i < close else i - close + behind)
         prefetch(far)
         prefetch(at(far, step))
+        if not run.streamed:
+            prefetch_write(at(run.y, head + i + AHEAD * step))
+            prefetch_write(at(run.y, head + i + (AHEAD + 1) * step))
         if near > 0:
             prefetch(at(x, head + i + near * step))
             prefetch(at(x, head + i + (near + 1) * step))

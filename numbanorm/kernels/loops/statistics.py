@@ -8,7 +8,7 @@ import math
 from numbanorm.kernels.compile.options import inlined
 from numbanorm.kernels.loops.deviations import far_reciprocal, is_deviation
 from numbanorm.kernels.simd.pointers import get, is_null, magnitude, put, rounded
-from numbanorm.kernels.simd.storage import largest, spare_digits, unit
+from numbanorm.kernels.simd.storage import largest, spare_digits
 
 
 @inlined
@@ -136,69 +136,6 @@ def held(slope, weight, like):
 
 
 @inlined
-def gradient_centre(mean, rstd, like):
-    """Return (scale, offset) of x's type: u = fma(x, scale, offset) is near (x - mean) * scale.
-
-    The scale is a power of two, of which a deviation is about one: u and its products with dy then
-    have the range of x_hat and of the gradient of a weight. `around_mean` makes up for the offset's
-    rounding.
-    """
-    scale = 1.0
-    if spare_digits(like):
-        scale = min(max(magnitude(rstd), 2.0**-126), 2.0**126)
-        if abs(mean) * scale > 2.0**100:
-            scale = 2.0**100 / magnitude(mean)
-    return rounded(like, scale), -rounded(like, mean * scale)
-
-
-@inlined
-def around_mean(sums, count, mean, centre):
-    """Return the sums of g, g * (x - mean) and x - mean from those of g, g * u and u.
-
-    `centre` is the `gradient_centre` of `count` elements.
-    """
-    s0, s1, su = sums
-    scale = float(centre[0])
-    lost = -float(centre[1]) / scale - mean
-    return s0, s1 / scale + lost * s0, su / scale + lost * count
-
-
-@inlined
-def mean_error(sum_centred, count, mean, like):
-    """Return how far the true mean is from the one given, if that is its rounding; else 0.
-
-    Saved means have x's type. Where the mean is a million float32 deviations from zero, the half
-    unit that rounding took from it is a good part of a deviation; x itself restores it. A mean that
-    is further off is no rounding: it is taken as meant.
-    """
-    error = sum_centred / count
-    return error if abs(error) <= unit(like) * abs(mean) else 0.0
-
-
-@inlined
 def gradient_scale(mean, rstd, like):
     """Return like `exact_scale`, for factors that hold the square of rstd."""
     return exact_scale(mean, rstd, rstd * rstd, like)
-
-
-@inlined
-def gradient_coefficients(mean, rstd, error, weighted0, weighted1, count, training, like):
-    """Return (scale, offset, rest, factor, constant) of x's type, for the input's gradient.
-
-    ``dx = rstd*w*dy + fma(fma(x, scale, offset) - rest, factor, constant)``, where weighted0 and
-    weighted1 are the sums of w*dy and w*dy*x_hat over the statistic's `count` elements. It is
-    ``rstd * (w*dy - weighted0/count - x_hat*weighted1/count)``: Ioffe and Szegedy, "Batch
-    Normalization", 2015, section 3, in closed form.
-    """
-    scale = gradient_scale(mean + error, rstd, like)
-    offset, rest = centring(mean + error, scale, like)
-    unscaled = rstd / scale
-    factor = -rstd * unscaled * weighted1 / count if training else 0.0
-    constant = -rstd * weighted0 / count if training else 0.0
-    return (
-        rounded(like, scale),
-        offset,
-        rest,
-        rounded(like, factor),
-        rounded(like, constant),
-    )

@@ -3,21 +3,39 @@
 from numbanorm._status import MEMORY, OK
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops import pieces
-from numbanorm.kernels.loops.across import line_totals, tile_gradient
+from numbanorm.kernels.loops.across import fold_totals, line_totals, tile_gradient
 from numbanorm.kernels.loops.coefficients import arrays, fill, repeat
 from numbanorm.kernels.loops.columns import Target
-from numbanorm.kernels.loops.statistics import around_mean, gradient_centre
+from numbanorm.kernels.loops.gradients import (
+    around_mean,
+    around_means,
+    centres,
+    gradient_centre,
+    ordinary,
+)
 from numbanorm.kernels.operations import slabs
 from numbanorm.kernels.operations.given import backward_given
 from numbanorm.kernels.operations.totals import (
     finish,
-    finish_all,
     input_coefficients,
     put_parameters,
     put_totals,
+    table_at,
+    table_size,
 )
-from numbanorm.kernels.simd.memory import fence, lanes
-from numbanorm.kernels.simd.pointers import allocate, as_computed, at, get, is_null, put, release
+from numbanorm.kernels.simd.memory import fence, lanes, load, store
+from numbanorm.kernels.simd.pointers import (
+    allocate,
+    as_computed,
+    at,
+    get,
+    is_null,
+    put,
+    release,
+    stack_doubles,
+)
+from numbanorm.kernels.simd.sums import load_sum
+from numbanorm.kernels.simd.vec import narrow
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
 from numbanorm.kernels.tiles import across_fits, claim, streams
@@ -37,23 +55,46 @@ def centres_of(work, like):
 
 
 @inlined
-def line_centre(view, forward, line, like):
+def statistic_vectors(forward, view, b, slot, room):
+    """Return the means and reciprocal deviations of a vector of lines, from a slot on."""
+    x, first = forward.x, b * view[2]
+    means, deviations = at(forward.mean, first + slot), at(forward.rstd, first + slot)
+    if view[3] > 1:
+        for k in range(lanes(x)):
+            s = first + (slot + k) // view[3]
+            put(room, k, get(forward.mean, s))
+            put(room, lanes(x) + k, get(forward.rstd, s))
+        means, deviations = room, at(room, lanes(x))
+    return load_sum(means, x), load_sum(deviations, x)
+
+
+@inlined
+def line_centre(view, forward, line):
     """Return a line's mean and its `gradient_centre`."""
     s = line // view[3]
     mean = get(forward.mean, s)
-    return mean, gradient_centre(mean, get(forward.rstd, s), like)
+    return mean, gradient_centre(mean, get(forward.rstd, s), forward.x)
 
 
 @leaf
-def fill_centres(centres, view, place, fold, forward):
+def fill_centres(into, view, place, fold, forward):
     """Write the centres of a slab's columns, `fold` times."""
     b, _, start, stop = place
-    n, run, slots = stop - start, view[4], view[2] * view[3]
-    for slot in range(start // run, stop // run):
-        _, centre = line_centre(view, forward, b * slots + slot, forward.x)
-        fill(at(centres, slot * run - start), run, centre)
+    room, run, slots, x = stack_doubles(32), view[4], view[2] * view[3], forward.x
+    slot, n = start // run, stop - start
+    while slot < stop // run:
+        here = at(into, slot * run - start)
+        if run == 1 and slot + lanes(x) <= stop:
+            mean, rstd = statistic_vectors(forward, view, b, slot, room)
+            if ordinary(mean, rstd, x):
+                store(here, centres(mean, rstd, x))
+                slot += lanes(x)
+                continue
+        _, centre = line_centre(view, forward, b * slots + slot)
+        fill(here, run, centre)
+        slot += 1
     for k in range(2):
-        repeat(centres[k], n, n * fold)
+        repeat(into[k], n, n * fold)
 
 
 @leaf
@@ -61,13 +102,29 @@ def fill_gradient(coefs, view, place, fold, forward, table):
     """Write the coefficients of a slab's columns, `fold` times and a vector more."""
     _, _, group, width, run = view
     b, _, start, stop = place
-    n = stop - start
-    for slot in range(start // run, stop // run):
-        line = b * group * width + slot
-        values = input_coefficients(view, forward, table, line, coefs[0])
-        fill(at(coefs, slot * run - start), run, values)
+    slot, n, like = start // run, stop - start, coefs[0]
+    while slot < stop // run:
+        here = at(coefs, slot * run - start)
+        if width * run == 1 and slot + lanes(like) <= stop:
+            copy_coefficients(here, forward, table, b * group + slot, slot)
+            slot += lanes(like)
+        else:
+            line = b * group * width + slot
+            fill(here, run, input_coefficients(view, forward, table, line, like))
+            slot += 1
     for k in range(6):
         repeat(coefs[k], n, n * fold + lanes(coefs))
+
+
+@inlined
+def copy_coefficients(coefs, forward, table, s, slot):
+    """Write `input_coefficients` of a vector of statistics of one line each."""
+    like = coefs[0]
+    slopes = load_sum(at(forward.rstd, s), like)
+    if not is_null(forward.weight):
+        slopes = slopes * load_sum(at(forward.weight, slot), like)
+    scale, offset, rest, factor, constant = load(at(table, s))
+    store(coefs, (narrow(slopes, like), scale, offset, rest, factor, constant))
 
 
 @leaf
@@ -76,14 +133,51 @@ def add_tile(tile, work, view, place, forward, sums, lines):
 
     These are those of the first line of all columns; `lines` is how far the three kinds are apart.
     """
-    run, start, slots, x = view[4], place.start, view[2] * view[3], tile.x[1]
+    run, slots, x = view[4], view[2] * view[3], tile.x[1]
+    count, room = float(tile.rows * run), stack_doubles(96)
     tile_gradient(tile, work, centres_of(work, x))
-    for slot in range(start // run, place.stop // run):
-        found = line_totals(work, tile.n, tile.fold, slot * run - start, run, x)
-        mean, centre = line_centre(view, forward, place.b * slots + slot, x)
-        t0, t1, tx = around_mean(found, float(tile.rows * run), mean, centre)
+    slot, stop = place.start // run, place.stop // run
+    while slot < stop:
+        if slot + lanes(x) <= stop and add_vector(
+            tile, work, view, place, forward, at(sums, slot), lines, slot, room
+        ):
+            slot += lanes(x)
+            continue
+        found = line_totals(work, tile.n, tile.fold, slot * run - place.start, run, x)
+        mean, centre = line_centre(view, forward, place.b * slots + slot)
+        t0, t1, tx = around_mean(found, count, mean, centre)
         found = get(sums, slot) + t0, get(sums, lines + slot) + t1, get(sums, 2 * lines + slot) + tx
         put_totals(sums, lines, slot, found)
+        slot += 1
+
+
+@inlined
+def add_vector(tile, work, view, place, forward, sums, lines, slot, room):
+    """Do that for a vector of lines, if all are ordinary; else return False.
+
+    The arithmetic is that of `line_totals` and `around_mean`, lane by lane.
+    """
+    run, x, step = view[4], tile.x[1], lanes(tile.x[1])
+    mean, rstd = statistic_vectors(forward, view, place.b, slot, room)
+    if not ordinary(mean, rstd, x):
+        return False
+    first, three = slot * run - place.start, at(room, 2 * step)
+    here = three, at(three, step), at(three, 2 * step)
+    if run == 1:
+        found = fold_totals(work, tile.n, tile.fold, first, x)
+    else:
+        for k in range(step):
+            s0, s1, sx = line_totals(work, tile.n, tile.fold, first + k * run, run, x)
+            put(here[0], k, s0)
+            put(here[1], k, s1)
+            put(here[2], k, sx)
+        found = load_sum(here, x)
+    centre, count = centres(mean, rstd, x), float(tile.rows * run)
+    t0, t1, tx = around_means(found, count, mean, centre, x)
+    into = sums, at(sums, lines), at(sums, 2 * lines)
+    s0, s1, sx = load_sum(into, x)
+    store(into, (s0 + t0, s1 + t1, sx + tx))
+    return True
 
 
 @inlined
@@ -196,8 +290,8 @@ def backward_worker(queue, view, args):
         for t in range(cut.tiles):
             _, tile = slabs.tile_at(target.x, view, cut, slabs.place_of(cut, room.slab, unit, t))
             add_tile(tile, work, view, place, forward, sums, batch * slots)
-        for s in range(g + place.start // (width * run), g + place.stop // (width * run)):
-            finish(view, s, forward, totals, table, dy)
+        first, stop = g + place.start // (width * run), g + place.stop // (width * run)
+        finish(view, first, stop, forward, totals, table, dy)
         fill_gradient(target.coefs, view, place, cut.fold, forward, table)
         for t in range(cut.tiles - 1, -1, -1):
             here = slabs.place_of(cut, room.slab, unit, t)
@@ -212,25 +306,25 @@ def backward(view, args, workers):
     """Write all gradients; see `backward_given`."""
     to, dy, forward = backward_given(args)
     batch, _, group, width, _ = view
-    lines, streamed = batch * group * width, streams(view, to.dx)
+    lines, streamed = batch * group * width, streams(view, to.dx, 3, workers)
     slab, each = slabs.slab_room(view, to.dx, workers)
     cut, fits = slabs.cut_of(view, to.dx, slab, 0), across_fits(view, lanes(to.dx), workers)
     sums = slabs.sums_size(workers, each)
     fixed = sums + slabs.coefficients_size(workers, each, to.dx)
-    work = allocate(fixed + 3 * lines + 5 * batch * group + (0 if fits else 3 * lines * cut.tiles))
+    work = allocate(fixed + 3 * lines + table_size(view) + (0 if fits else 3 * lines * cut.tiles))
     if is_null(work):
         return MEMORY
     totals = at(work, fixed)
-    table = at(totals, 3 * lines)
+    table = table_at(at(totals, 3 * lines), view, to.dx)
     room = slabs.Room(slab, each, work, as_computed(at(work, sums), to.dx))
     if fits:
         given = to.dx, dy, forward, totals, table, room, streamed
         launch(backward_worker, workers, view, given)
     else:
-        partial = at(table, 5 * batch * group)
+        partial = at(totals, 3 * lines + table_size(view))
         launch(sums_worker, workers, view, (dy, forward, partial, room))
         merge_sums(view, cut.tiles, partial, totals)
-        finish_all(view, forward, totals, table, dy)
+        finish(view, 0, batch * group, forward, totals, table, dy)
         launch(apply_worker, workers, view, (to.dx, dy, forward, table, room, streamed))
     put_parameters(view, totals, to)
     release(work)

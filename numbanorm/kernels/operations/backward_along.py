@@ -12,10 +12,11 @@ from numbanorm.kernels.loops.runs import alone, write
 from numbanorm.kernels.operations.given import backward_given, line_runs, line_start
 from numbanorm.kernels.operations.totals import (
     finish,
-    finish_all,
     input_coefficients,
     put_parameters,
     put_totals,
+    table_at,
+    table_size,
 )
 from numbanorm.kernels.simd.memory import fence, lanes
 from numbanorm.kernels.simd.pointers import allocate, at, get, is_null, release
@@ -112,7 +113,7 @@ def backward_worker(queue, view, args):
                 here, rstd = at((dy, forward.x), i), get(forward.rstd, s)
                 found = line_gradient(here[0], here[1], runs, mean, rstd)
                 put_totals(totals, lines, line, found)
-        finish(view, s, forward, totals, table, dy)
+        finish(view, s, s + 1, forward, totals, table, dy)
         ready = width == 1 and after < units
         if ready:
             i, j, here = line_start(view, s), line_start(view, after), (dy, forward.x)
@@ -139,19 +140,19 @@ def backward(view, args, workers):
     to, dy, forward = backward_given(args)
     batch, outer, group, width, run = view
     lines, (_, _, tiles) = batch * group * width, along_tiles(outer, run)
-    streamed, shared = streams(view, to.dx), shared_out(lines, workers)
-    tables = 5 * batch * group
+    streamed, shared = streams(view, to.dx, 3, workers), shared_out(lines, workers)
+    tables = table_size(view)
     totals = allocate(3 * lines + tables + (0 if shared else 3 * lines * tiles))
     if is_null(totals):
         return MEMORY
-    table = at(totals, 3 * lines)
+    table = table_at(at(totals, 3 * lines), view, to.dx)
     if shared:
         launch(backward_worker, workers, view, (to.dx, dy, forward, totals, table, streamed))
     else:
-        partial = at(table, tables)
+        partial = at(totals, 3 * lines + tables)
         launch(sums_worker, workers, view, (dy, forward, partial))
         merge_sums(view, partial, totals)
-        finish_all(view, forward, totals, table, dy)
+        finish(view, 0, batch * group, forward, totals, table, dy)
         launch(apply_worker, workers, view, (to.dx, dy, forward, table, streamed))
     put_parameters(view, totals, to)
     release(totals)

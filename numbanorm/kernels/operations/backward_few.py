@@ -6,7 +6,8 @@ beside eps, a part of 1e-5 and less, which the rounding of float32 coefficients 
 
 from numbanorm._status import MEMORY, OK
 from numbanorm.kernels.compile.options import inlined, leaf
-from numbanorm.kernels.loops.statistics import mean_error, or_else
+from numbanorm.kernels.loops.gradients import mean_error
+from numbanorm.kernels.loops.statistics import or_else
 from numbanorm.kernels.operations.given import backward_given, line_runs, line_start
 from numbanorm.kernels.simd.pointers import allocate, at, get, is_null, put, release
 from numbanorm.kernels.threads.drivers import operation

@@ -216,7 +216,7 @@ def backward(view, args, workers):
     """Write all gradients; see `backward_given`."""
     to, dy, forward = backward_given(args)
     batch, _, group, width, _ = view
-    (_, tiles), streamed = row_tiles(batch, group * width), streams(view, to.dx)
+    (_, tiles), streamed = row_tiles(batch, group * width), streams(view, to.dx, 3, workers)
     room, shared = group * width + 2 * SLACK, shared_out(tiles, workers)
     _, _, parts = along_tiles(1, width)
     work = allocate(2 * tiles * room + (0 if shared else (3 * parts + TABLE) * batch * group))

@@ -1,4 +1,4 @@
-"""What memory allows: a copy, and a sum of two arrays, past the caches, to compare speeds with."""
+"""What memory allows: a copy, and a sum of two arrays, to compare speeds with."""
 
 from numbanorm._status import OK
 from numbanorm.kernels.compile.options import inlined, leaf
@@ -44,8 +44,13 @@ def copy_worker(queue, view, args):
 
 @operation
 def copy(view, args, workers):
-    """Write all of x, or of x + z if z is not empty, to y; `args` is (y, x, z)."""
-    y, x, z = args
+    """Write all of x, or of x + z if z is not empty, to y; `args` is (y, x, z, streamed).
+
+    Results are written past the caches if that is above 0, as others' are if it is below.
+    """
+    y, x, z, streamed = args
     y, x, z = pointer(y), pointer(x), optional(z)
-    launch(copy_worker, workers, view, (y, x, z, streams(view, y)))
+    arrays = 2 if is_null(z) else 3
+    past = streamed > 0 or (streamed < 0 and streams(view, y, arrays, workers))
+    launch(copy_worker, workers, view, (y, x, z, past))
     return OK

@@ -128,7 +128,7 @@ def affine(view, args, workers):
     if is_null(coefs):
         return MEMORY
     room = slabs.Room(slab, each, coefs, as_computed(coefs, x))
-    launch(affine_worker, workers, view, (*forward_given(args), room, streams(view, x)))
+    launch(affine_worker, workers, view, (*forward_given(args), room, streams(view, x, 2, workers)))
     release(coefs)
     return OK
 
@@ -213,6 +213,8 @@ def normalize(view, args, workers):
     if is_null(work):
         return MEMORY
     room = slabs.Room(slab, each, work, as_computed(at(work, sums), x))
-    launch(normalize_worker, workers, view, (*forward_given(args), room, streams(view, x)))
+    launch(
+        normalize_worker, workers, view, (*forward_given(args), room, streams(view, x, 2, workers))
+    )
     release(work)
     return OK

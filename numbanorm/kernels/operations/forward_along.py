@@ -130,7 +130,12 @@ def normalize_lines(y, x, view, norm, first, count, streamed):
 @operation
 def affine(view, args, workers):
     """Normalise by given statistics; see `forward_given`."""
-    launch(affine_worker, workers, view, (*forward_given(args), streams(view, pointer(args[0]))))
+    launch(
+        affine_worker,
+        workers,
+        view,
+        (*forward_given(args), streams(view, pointer(args[0]), 2, workers)),
+    )
     return OK
 
 
@@ -241,5 +246,10 @@ def normalize_bundle(y, x, view, norm, bundle, streamed):
 @operation
 def normalize(view, args, workers):
     """Normalise by x's own statistics, and write those; see `forward_given`."""
-    launch(normalize_worker, workers, view, (*forward_given(args), streams(view, pointer(args[0]))))
+    launch(
+        normalize_worker,
+        workers,
+        view,
+        (*forward_given(args), streams(view, pointer(args[0]), 2, workers)),
+    )
     return OK

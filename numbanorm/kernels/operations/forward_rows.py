@@ -174,7 +174,12 @@ def row_norm(norm, elementwise):
 @operation
 def normalize(view, args, workers):
     """Normalise by x's own statistics, and write those; see `forward_given`."""
-    launch(normalize_worker, workers, view, (*forward_given(args), streams(view, pointer(args[0]))))
+    launch(
+        normalize_worker,
+        workers,
+        view,
+        (*forward_given(args), streams(view, pointer(args[0]), 2, workers)),
+    )
     return OK
 
 
@@ -202,5 +207,10 @@ def affine_worker(queue, view, args):
 @operation
 def affine(view, args, workers):
     """Normalise rows whose elements have a weight each by given statistics; see `forward_given`."""
-    launch(affine_worker, workers, view, (*forward_given(args), streams(view, pointer(args[0]))))
+    launch(
+        affine_worker,
+        workers,
+        view,
+        (*forward_given(args), streams(view, pointer(args[0]), 2, workers)),
+    )
     return OK

@@ -148,6 +148,33 @@ def all_above(_: Any, v: Any, w: Any) -> Any:
 
 
 @intrinsic
+def or_zero(_: Any, v: Any, limit: Any) -> Any:
+    """Return those lanes of v whose size is not above that of the limit's, and 0 for others."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        size, most = (
+            call(builder, f"llvm.fabs.{_suffix(v)}", llvm_type(v), [value]) for value in args
+        )
+        within = builder.fcmp_ordered("<=", size, most)
+        return builder.select(within, args[0], ir.Constant(llvm_type(v), None))
+
+    return v(v, v), codegen
+
+
+@intrinsic
+def magnitudes(_: Any, v: Any) -> Any:
+    """Return `pointers.magnitude` of each lane of a wide vector."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        bits = ir.VectorType(I64, v.lanes)
+        mask = ir.Constant(bits, [0x7FF0000000000000] * v.lanes)
+        exponents = builder.and_(builder.bitcast(args[0], bits), mask)
+        return builder.bitcast(exponents, llvm_type(v))
+
+    return v(v), codegen
+
+
+@intrinsic
 def keep(_: Any, v: Any, part: Any) -> Any:
     """Return the vector with all lanes that are not of a part, which begins at 0, set to zero.
 

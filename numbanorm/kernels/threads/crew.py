@@ -35,7 +35,7 @@ def ready() -> Crew:
     found = bundles.addresses("pool", lambda: entries, list(entries))
     pool.words[pool.SERVER] = found["nbn_serve"]
     pool.words[pool.LOOKS] = _looks(ctypes.CFUNCTYPE(None, ctypes.c_int64)(found["nbn_idle"]))
-    variables.launcher = found["nbn_start"]
+    variables.nbn_launcher = found["nbn_start"]
     plain = ctypes.CFUNCTYPE(None)
     return Crew(plain(found["nbn_stop"]), plain(found["nbn_resume"]))
 

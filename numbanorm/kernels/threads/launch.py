@@ -1,10 +1,12 @@
 """Threads for compiled operations, and the process's part in it.
 
 An operation calls `launch`, which hands a worker to as many threads as it is told. Who has threads
-is left to the process. It defines two variables, symbols to the linker: ``nbn_launcher``, the
+is left to the process. It defines variables, symbols to the linker: ``nbn_launcher``, the
 address of a ``void launcher(void (*work)(int64_t k, int64_t workers, void *data), void *data,
 int64_t workers)``, or null where the calling thread does all work alone, and ``nbn_threads``, how
 many threads C callers want. In Python the threads are those of `pool`, in the C library OpenMP's.
+Two more say from how many bytes on results are written past the caches: ``nbn_stream_alone`` by one
+thread, ``nbn_stream_each`` more for each other one (`caches`).
 """
 
 import ctypes
@@ -16,10 +18,12 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from numbanorm.kernels.simd.pointers import BYTES, I64, on_stack
+from numbanorm.kernels.threads import caches
 from numbanorm.kernels.threads.float_modes import call_leaf, enter, leave
 from numbanorm.plan.tuning import MAX_WORKERS, SPACING
 
 LAUNCHER, THREADS = "nbn_launcher", "nbn_threads"
+STREAM_ALONE, STREAM_EACH = "nbn_stream_alone", "nbn_stream_each"
 
 WORK = ir.FunctionType(ir.VoidType(), [I64, I64, BYTES])
 _START = ir.FunctionType(ir.VoidType(), [WORK.as_pointer(), BYTES, I64])
@@ -28,15 +32,28 @@ _QUEUE = types.Tuple((_COUNTERS, types.int64, types.int64))
 
 
 class Variables(ctypes.Structure):
-    """The launcher and the number of threads of a process."""
+    """The variables of a process, by their symbols."""
 
-    _fields_ = [("launcher", ctypes.c_void_p), ("threads", ctypes.c_int64)]
+    _fields_ = [
+        (LAUNCHER, ctypes.c_void_p),
+        (THREADS, ctypes.c_int64),
+        (STREAM_ALONE, ctypes.c_int64),
+        (STREAM_EACH, ctypes.c_int64),
+    ]
 
 
 variables = Variables(None, 1)
 
-for _name, _field in ((LAUNCHER, Variables.launcher), (THREADS, Variables.threads)):
-    llvm.add_symbol(_name, ctypes.addressof(variables) + _field.offset)
+
+def set_limits() -> None:
+    """Let results be written past the caches from where on that pays on this machine."""
+    (variables.nbn_stream_alone, variables.nbn_stream_each), _ = caches.deciding()
+
+
+set_limits()
+
+for _name, _ in Variables._fields_:
+    llvm.add_symbol(_name, ctypes.addressof(variables) + getattr(Variables, _name).offset)
 
 
 def _load_variable(builder: Any, kind: Any, name: str) -> Any:
@@ -49,6 +66,18 @@ def _load_variable(builder: Any, kind: Any, name: str) -> Any:
 def threads(_: Any) -> Any:
     """Return how many threads C callers want large arrays to be worked on with."""
     return types.int64(), lambda context, builder, sig, args: _load_variable(builder, I64, THREADS)
+
+
+@intrinsic
+def stream_bytes(_: Any, workers: Any) -> Any:
+    """Return from how many bytes on a result of so many threads is written past the caches."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        alone, each = (_load_variable(builder, I64, name) for name in (STREAM_ALONE, STREAM_EACH))
+        more = builder.sub(context.cast(builder, args[0], sig.args[0], types.int64), I64(1))
+        return builder.add(alone, builder.mul(each, more))
+
+    return types.int64(workers), codegen
 
 
 @intrinsic
