@@ -71,6 +71,10 @@ BUNDLE = 16
 LONG_RUN = 2048
 BUNDLE_ELEMENTS = 1 << 17
 
+# Statistics of at most so many elements are worked on in blocks of as many as a vector has lanes:
+# the arithmetic of their coefficients is done a vector at a time. Kernels. Unmeasured.
+SHORT = 512
+
 # How many vectors ahead of the reading a cache line is asked for: runs of a few hundred elements
 # defeat the hardware's prefetcher. Kernels.
 # Measured: 16 to 128 alike within 5 %, 2026-11-23, machine not noted. In the prototype 1,000 to

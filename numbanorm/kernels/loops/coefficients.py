@@ -99,6 +99,21 @@ def fill_rows(coefs, norm, s, slot, rows):
         fill(at(coefs, k), 1, slot_coefficients(norm, mean, rstd, slot + k, like))
 
 
+@inlined
+def row_coefficients(coefs, k, like):
+    """Return a vector of each coefficient of row k."""
+    c0, c1, c2, c3, c4 = at(coefs, k)
+    return splat(
+        (
+            rounded(like, get(c0, 0)),
+            rounded(like, get(c1, 0)),
+            rounded(like, get(c2, 0)),
+            rounded(like, get(c3, 0)),
+            rounded(like, get(c4, 0)),
+        )
+    )
+
+
 @leaf
 def fill_columns(coefs, norm, view, b, first, n, fold):
     """Write the coefficients of n columns of batch entry b, from `first` on, `fold` times."""

@@ -92,21 +92,6 @@ def finish_rows(view, x, row, rows, centred, mean, var):
 
 
 @inlined
-def row_coefficients(coefs, k, like):
-    """Return a vector of each coefficient of row k."""
-    c0, c1, c2, c3, c4 = at(coefs, k)
-    return splat(
-        (
-            rounded(like, get(c0, 0)),
-            rounded(like, get(c1, 0)),
-            rounded(like, get(c2, 0)),
-            rounded(like, get(c3, 0)),
-            rounded(like, get(c4, 0)),
-        )
-    )
-
-
-@inlined
 def write_row(apply, row, z, more):
     """Write a row; return the sums of `more` elements of z, and of their squares."""
     none, source = no_moments(z), Read(z, more, (), None)

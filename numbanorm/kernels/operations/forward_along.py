@@ -10,7 +10,14 @@ from numbanorm.kernels.loops.along import (
     slice_moments,
     tile_moments,
 )
-from numbanorm.kernels.loops.coefficients import keep_coefficients, line_coefficients
+from numbanorm.kernels.loops.coefficients import (
+    arrays,
+    fill,
+    fill_rows,
+    keep_coefficients,
+    line_coefficients,
+    row_coefficients,
+)
 from numbanorm.kernels.loops.far import settle_far
 from numbanorm.kernels.loops.runs import Write, alone, write
 from numbanorm.kernels.loops.statistics import merge
@@ -24,6 +31,7 @@ from numbanorm.kernels.simd.pointers import (
     pointer,
     put,
     release,
+    stack_computed,
     stack_doubles,
 )
 from numbanorm.kernels.simd.vec import splat
@@ -113,18 +121,33 @@ def affine_worker(queue, view, args):
 
 @leaf
 def normalize_lines(y, x, view, norm, first, count, streamed):
-    """Normalise lines that follow one another in memory."""
-    run = view[4]
+    """Normalise lines that follow one another in memory, a block of them at a time."""
+    slots, run = view[2] * view[3], view[4]
+    coefs = arrays(stack_computed(160, x), 2 * lanes(x))
     together = streamed and run >= 2 * lanes(x)
-    coefs = after = line_coefficients(view, norm, first, x)
-    for line in range(first, first + count):
-        if line + 1 < first + count:
-            after = line_coefficients(view, norm, line + 1, x)
-        joined, joins = together and line > first, together and line + 1 < first + count
-        here, there = at(y, line * run), at(x, line * run)
-        row = Write(here, there, run, splat(coefs), None, splat(after), joined, joins, streamed)
-        write(pieces.normalize, row, AHEAD * lanes(x))
-        coefs = after
+    line, stop = first, first + count
+    while line < stop:
+        block = min(lanes(x), slots - line % slots, stop - line)
+        fill_lines(coefs, norm, view, line, block)
+        for k in range(block):
+            joined, joins = together and k > 0, together and k + 1 < block
+            mine, after = row_coefficients(coefs, k, x), row_coefficients(coefs, k + 1, x)
+            here, there = at(y, (line + k) * run), at(x, (line + k) * run)
+            row = Write(here, there, run, mine, None, after, joined, joins, streamed)
+            write(pieces.normalize, row, AHEAD * lanes(x))
+        line += block
+
+
+@leaf
+def fill_lines(coefs, norm, view, line, block):
+    """Write the coefficients of a block of lines of one row of x's."""
+    _, outer, group, width, _ = view
+    slot = line % (group * width)
+    if width == 1:
+        fill_rows(coefs, norm, line // (outer * group) * group + slot, slot, block)
+    else:
+        for k in range(block):
+            fill(at(coefs, k), 1, line_coefficients(view, norm, line + k, coefs[0]))
 
 
 @operation

@@ -3,13 +3,12 @@
 from numbanorm._status import OK
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.along import Runs, slice_moments
-from numbanorm.kernels.loops.coefficients import Norm, arrays, fill_rows
+from numbanorm.kernels.loops.coefficients import Norm, arrays, fill_rows, row_coefficients
 from numbanorm.kernels.loops.rows import (
     finish_rows,
     normalize_lines,
     normalize_row,
     read_rows,
-    row_coefficients,
     settle_row,
     settle_rows,
 )
