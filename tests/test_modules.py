@@ -23,6 +23,7 @@ ORDER = [
     "threads.workers",
     "calls.memory",
     "calls.given",
+    "calls.plain",
     "calls.checks.sizes",
     "calls.checks.scalars",
     "calls.checks.arrays",

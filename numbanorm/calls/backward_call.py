@@ -9,6 +9,7 @@ import numpy as np
 
 from numbanorm.calls import checks, operations, order
 from numbanorm.calls.given import as_array
+from numbanorm.calls.plain import is_plain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from numbanorm.plan.plan import Plan
 
     Array = NDArray[Any]
+
+
+_FLOAT64 = np.dtype(np.float64)
 
 
 class BackwardCall:
@@ -62,19 +66,37 @@ class BackwardCall:
         given: Any = None,
         centred: bool = True,
     ) -> None:
+        self.plan, self._centred, self._out = plan, centred, out
+        groups = (
+            ((dy,), x.dtype, x.shape),
+            ((weight,), x.dtype, plan.parameters),
+            ((mean, rstd) if centred else (rstd,), _FLOAT64, plan.statistics),
+        )
+        if (given is None or given is x) and dy is not None and is_plain(x, out, groups, dy):
+            self._result = np.empty(x.shape, x.dtype) if out is None else out
+            self.x, self.dy, self.dx = x.ravel(), dy.ravel(), self._result.ravel()
+            self.view = plan.view
+        else:
+            mean, rstd, weight = self._checked(dy, x, mean, rstd, weight, given)
+        self.weight = None if weight is None else weight.ravel()
+        self.mean, self.rstd = mean.ravel() if centred else np.empty(0), rstd.ravel()
+
+    def _checked(
+        self, dy: Any, x: Array, mean: Any, rstd: Any, weight: Any, given: Any
+    ) -> tuple[Any, Array, Array | None]:
+        """Arrange what is not as kernels take it; returns mean, rstd and weight."""
+        plan, out = self.plan, self._out
         weight = checks.optional("weight", weight, checks.DTYPES[x.dtype], plan.parameters)
         upstream = checks.like("dy", dy, x)
-        mean = checks.statistic("mean", mean, plan.statistics) if centred else None
+        mean = checks.statistic("mean", mean, plan.statistics) if self._centred else None
         rstd = checks.statistic("rstd", rstd, plan.statistics)
         if out is not None:
             sources = x if given is None else as_array("x", given), as_array("dy", dy)
             checks.out(out, sources, (weight, mean, rstd))
-        self.plan, self._centred, self._out = plan, centred, out
         self.x, axes, self.view = order.arrange(x, plan)
         self._result, self.dx = order.place(out, x.shape, x.dtype, axes)
         self.dy = order.in_order(upstream, axes)
-        self.weight = None if weight is None else weight.ravel()
-        self.mean, self.rstd = np.empty(0) if mean is None else mean.ravel(), rstd.ravel()
+        return mean, rstd, weight
 
     def gradients(self, training: Any) -> tuple[Array, Array, Array]:
         """Return those of x, weight and bias, the last two in 1-d.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy import ndarray
 
-from numbanorm.calls import checks, memory, operations, order
+from numbanorm.calls import checks, operations, order
 from numbanorm.calls.given import as_array
+from numbanorm.calls.plain import is_plain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,7 +73,7 @@ class Call:
     ) -> None:
         self.plan, shape = plan, plan.parameters
         others = weight, bias, running_mean, running_var
-        self.plain = (given is None or given is x) and _is_plain(x, shape, out, others)
+        self.plain = (given is None or given is x) and is_plain(x, out, ((others, x.dtype, shape),))
         if self.plain:
             y = np.empty(x.shape, x.dtype) if out is None else out
             self.x, self.y, self.view = x.ravel(), y.ravel(), plan.view
@@ -122,38 +122,6 @@ def nothing(shape: tuple[int, ...]) -> tuple[Array, Array]:
     """Return the means and variances of an empty x."""
     mean, var = np.full((2, *shape), np.nan)
     return mean, var
-
-
-def _is_plain(x: Array, shape: tuple[int, ...], out: Any, others: tuple[Any, ...]) -> bool:
-    """Return whether kernels can take x, `out` and others, of this shape, as is.
-
-    That is what almost every call brings: arrays in C order, writeable, of x's dtype, with memory
-    of their own, all but x perhaps None. There is nothing left to check about them then, and it
-    takes a microsecond to tell.
-    """
-    dtype, flags = x.dtype, x.flags
-    owned = flags.owndata
-    if not flags.c_contiguous:
-        return False
-    for array in others:
-        if array is not None:
-            # NumPy has one object for a dtype in native order, but for those with metadata.
-            if type(array) is not ndarray or array.dtype is not dtype or array.shape != shape:
-                return False
-            flags = array.flags
-            if array is out or not flags.carray:
-                return False
-            owned = owned and flags.owndata
-    if out is None:
-        return True
-    if type(out) is not ndarray or out.dtype is not dtype or out.shape != x.shape:
-        return False
-    flags = out.flags
-    # Two owners of memory have two memories.
-    return flags.carray and (
-        (owned and flags.owndata)
-        or not memory.overlapping(out, others if out is x else (x, *others))
-    )
 
 
 def _checked(

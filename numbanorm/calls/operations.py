@@ -122,9 +122,13 @@ def backward(
     If not `centred` (rows only), x was normalised by its mean square: mean is empty.
     """
     # Statistics of either type, one compiled kernel.
-    mean, rstd = widened(mean), widened(rstd)
-    dweight, dbias = np.empty((2, view[2] * view[3]), x.dtype)
-    args = dx, dweight, dbias, dy, x, _present(weight, x), mean, rstd, training, centred
+    if mean.dtype is not _FLOAT64 or rstd.dtype is not _FLOAT64:
+        mean, rstd = widened(mean), widened(rstd)
+    if weight is None:
+        weight = _NONE[x.dtype]
+    size = view[2] * view[3]
+    dweight, dbias = np.empty(size, x.dtype), np.empty(size, x.dtype)
+    args = dx, dweight, dbias, dy, x, weight, mean, rstd, training, centred
     workers.run(lookup.backward(view, training), view, args, _workers(x))
     return dweight, dbias
 

@@ -181,6 +181,21 @@ def lines_agree(y, n, columns, fold):
 
 
 @leaf
+def write_groups(apply, target, rows, columns, n, fold):
+    """Write rows of n of `columns` elements, eight at a time, by coefficients kept in registers.
+
+    That is for what is in a cache, and for rows that start equally far from a vector in y, once
+    they are laid side by side.
+    """
+    long, n_long, folded = columns * fold, n * fold, rows // fold
+    for r in range(0, folded, 8):
+        write_group(apply, moved(target, r * long, 0), min(8, folded - r), long, n_long)
+    left = rows % fold
+    if left > 0:
+        write_group(apply, moved(target, folded * long, 0), 1, columns, n * left)
+
+
+@leaf
 def write_group(apply, target, rows, stride, n):
     """Write n columns of up to 8 rows, all equally far from a vector's alignment in y."""
     y, x, coefs, given, streamed = target

@@ -295,7 +295,7 @@ def backward_worker(queue, view, args):
         fill_gradient(target.coefs, view, place, cut.fold, forward, table)
         for t in range(cut.tiles - 1, -1, -1):
             here = slabs.place_of(cut, room.slab, unit, t)
-            slabs.write_tile(pieces.input_gradient, target, view, cut, here)
+            slabs.write_cached_tile(pieces.input_gradient, target, view, cut, here)
         unit, _ = claim(queue, batch * cut.slabs, 1, False)
     if streamed:
         fence()

@@ -8,7 +8,7 @@ elements to an array.
 from typing import Any, NamedTuple
 
 from numbanorm.kernels.compile.options import inlined
-from numbanorm.kernels.loops.columns import Tile, lines_agree, moved, write_rows
+from numbanorm.kernels.loops.columns import Tile, lines_agree, moved, write_groups, write_rows
 from numbanorm.kernels.simd.memory import lanes, to_aligned
 from numbanorm.kernels.simd.pointers import at
 from numbanorm.kernels.tiles import (
@@ -134,6 +134,16 @@ def write_tile(apply, target, view, cut, place):
     e, (_, rows, columns, n, fold) = tile_at(target.x, view, cut, place)
     here = moved(target, e, 0)
     write_rows(apply, here, rows, columns, n, fold, lines_agree(here.y, n, columns, fold))
+
+
+@inlined
+def write_cached_tile(apply, target, view, cut, place):
+    """Do that for a place that was read just now, so that all of it is in a cache."""
+    e, (_, rows, columns, n, fold) = tile_at(target.x, view, cut, place)
+    if target.streamed or cut.columns * cut.fold % lanes(target.y) != 0:
+        write_tile(apply, target, view, cut, place)
+    else:
+        write_groups(apply, moved(target, e, 0), rows, columns, n, fold)
 
 
 @inlined
