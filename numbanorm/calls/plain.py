@@ -26,7 +26,7 @@ def is_plain(x: NDArray[Any], out: Any, groups: tuple[Group, ...], source: Any =
     if not x.flags.c_contiguous:
         return False
     mine = _owner(out) if type(out) is ndarray else None
-    apart = out is x or out is None or _apart(mine, x)
+    apart = mine is not None and (out is x or (_owner(x) is not mine and _owner(x) is not None))
     for arrays, dtype, shape in groups:
         for array in arrays:
             if array is None:
@@ -34,29 +34,32 @@ def is_plain(x: NDArray[Any], out: Any, groups: tuple[Group, ...], source: Any =
             # NumPy has one object for a dtype in native order, but for those with metadata.
             if type(array) is not ndarray or array.dtype is not dtype or array.shape != shape:
                 return False
-            if not array.flags.carray:
+            flags = array.flags
+            if not flags.carray or (array is out and array is not source):
                 return False
-            if array is not out:
-                apart = apart and (out is None or _apart(mine, array))
-            elif array is not source:
-                return False
+            if apart and array is not out:
+                # What `_owner` does, without the call.
+                base = array.base
+                if base is None:
+                    apart = array is not mine and flags.owndata
+                else:
+                    apart = base is not mine and type(base) is ndarray and base.flags.owndata
     if out is None:
         return True
     if type(out) is not ndarray or out.dtype is not x.dtype or out.shape != x.shape:
         return False
-    if apart or not out.flags.carray:
-        return bool(out.flags.carray)
+    if not out.flags.carray:
+        return False
+    if apart:
+        return True
     others = x, *(array for arrays, _, _ in groups for array in arrays)
-    return not memory.overlapping(out, tuple(array for array in others if array is not out))
+    return not memory.overlapping(out, tuple(a for a in others if a is not out))
 
 
-def _owner(array: Any) -> Any:
-    """Return the array that owns an array's memory, or None where that is not known."""
+def _owner(array: NDArray[Any]) -> Any:
+    """Return the array that owns an array's memory, or None where that is not known.
+
+    Two owners have two memories.
+    """
     owner = array if array.base is None else array.base
     return owner if type(owner) is ndarray and owner.flags.owndata else None
-
-
-def _apart(owner: Any, array: NDArray[Any]) -> bool:
-    """Return whether an array's memory is known to be another owner's: two owners have two."""
-    other = _owner(array)
-    return owner is not None and other is not None and owner is not other
