@@ -33,8 +33,7 @@ def settle_tile(tile, per, work, count, mean, m2):
     x, rows, _, n, left = tile
     s1, s2 = work[0], work[1]
     more = float(rows * per)
-    # Folds that are whole vectors are added up first; the others one column at a time.
-    if per == 1 and n % lanes(x) == 0 and left > 1:
+    if per == 1 and left > 1:
         add_folds(s1, n, left, x)
         add_folds(s2, n, left, x)
         left = 1
@@ -55,9 +54,14 @@ def settle_tile(tile, per, work, count, mean, m2):
 
 @inlined
 def add_folds(sums, n, fold, like):
-    """Add all folds of n columns, whole vectors, to the first."""
+    """Add all folds of n columns to the first.
+
+    The last vector may have columns of others in it: what stands behind the n is lost.
+    """
     for j in range(0, n, lanes(like)):
         v = load_sum(at(sums, j), like)
+        # A sum of nothing is 0, not -0.
+        v = v if n % lanes(like) == 0 else no_sum(like) + v
         for f in range(1, fold):
             v = v + load_sum(at(sums, f * n + j), like)
         store(at(sums, j), v)
@@ -188,17 +192,6 @@ def tile_gradient(tile, work, centres):
     `centres` has each column's `gradient_centre`.
     """
     sum_tile(gradient, (work[0], work[1], work[2]), tile, centres, 0)
-
-
-@inlined
-def fold_totals(work, n, fold, first, like):
-    """Return vectors of the three sums of lines of one column each, from column `first` on."""
-    none, sums = no_sum(like), (work[0], work[1], work[2])
-    s0, s1, sx = none, none, none
-    for f in range(fold):
-        t0, t1, tx = load_sum(at(sums, f * n + first), like)
-        s0, s1, sx = s0 + t0, s1 + t1, sx + tx
-    return s0, s1, sx
 
 
 @leaf

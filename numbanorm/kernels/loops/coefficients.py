@@ -169,8 +169,12 @@ def fill_vector(coefs, norm, mean, var, slot):
 def repeat(p, n, stop):
     """Continue the first n elements of an array periodically up to `stop`."""
     step = lanes(p)
-    whole = stop - (stop - n) % step if n >= step else n
-    for i in range(n, whole, step):
-        store(at(p, i), load(at(p, i - n)))
+    period = n if n >= step else n * ((step + n - 1) // max(1, n))
+    first = min(period, stop)
+    for i in range(n, first):
+        put(p, i, get(p, i - n))
+    whole = max(first, stop - (stop - first) % step)
+    for i in range(first, whole, step):
+        store(at(p, i), load(at(p, i - period)))
     for i in range(whole, stop):
         put(p, i, get(p, i - n))

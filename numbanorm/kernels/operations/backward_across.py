@@ -3,7 +3,7 @@
 from numbanorm._status import MEMORY, OK
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops import pieces
-from numbanorm.kernels.loops.across import fold_totals, line_totals, tile_gradient
+from numbanorm.kernels.loops.across import add_folds, line_totals, tile_gradient
 from numbanorm.kernels.loops.coefficients import arrays, fill, repeat
 from numbanorm.kernels.loops.columns import Target
 from numbanorm.kernels.loops.gradients import (
@@ -136,14 +136,19 @@ def add_tile(tile, work, view, place, forward, sums, lines):
     run, slots, x = view[4], view[2] * view[3], tile.x[1]
     count, room = float(tile.rows * run), stack_doubles(96)
     tile_gradient(tile, work, centres_of(work, x))
+    fold = tile.fold
+    if run == 1 and fold > 1:
+        for k in range(3):
+            add_folds(work[k], tile.n, fold, x)
+        fold = 1
     slot, stop = place.start // run, place.stop // run
     while slot < stop:
         if slot + lanes(x) <= stop and add_vector(
-            tile, work, view, place, forward, at(sums, slot), lines, slot, room
+            tile, fold, work, view, place, forward, at(sums, slot), lines, slot, room
         ):
             slot += lanes(x)
             continue
-        found = line_totals(work, tile.n, tile.fold, slot * run - place.start, run, x)
+        found = line_totals(work, tile.n, fold, slot * run - place.start, run, x)
         mean, centre = line_centre(view, forward, place.b * slots + slot)
         t0, t1, tx = around_mean(found, count, mean, centre)
         found = get(sums, slot) + t0, get(sums, lines + slot) + t1, get(sums, 2 * lines + slot) + tx
@@ -152,7 +157,7 @@ def add_tile(tile, work, view, place, forward, sums, lines):
 
 
 @inlined
-def add_vector(tile, work, view, place, forward, sums, lines, slot, room):
+def add_vector(tile, fold, work, view, place, forward, sums, lines, slot, room):
     """Do that for a vector of lines, if all are ordinary; else return False.
 
     The arithmetic is that of `line_totals` and `around_mean`, lane by lane.
@@ -164,10 +169,10 @@ def add_vector(tile, work, view, place, forward, sums, lines, slot, room):
     first, three = slot * run - place.start, at(room, 2 * step)
     here = three, at(three, step), at(three, 2 * step)
     if run == 1:
-        found = fold_totals(work, tile.n, tile.fold, first, x)
+        found = load_sum(at((work[0], work[1], work[2]), first), x)
     else:
         for k in range(step):
-            s0, s1, sx = line_totals(work, tile.n, tile.fold, first + k * run, run, x)
+            s0, s1, sx = line_totals(work, tile.n, fold, first + k * run, run, x)
             put(here[0], k, s0)
             put(here[1], k, s1)
             put(here[2], k, sx)
