@@ -31,8 +31,9 @@ def commits(clone):
     equal = git(clone, "rev-parse", "HEAD").strip()
     path = clone / "numbanorm" / "plan" / "tuning.py"
     text = path.read_text("utf-8")
-    assert "STREAM_BYTES = 1 << 22" in text
-    path.write_text(text.replace("STREAM_BYTES = 1 << 22", "STREAM_BYTES = 1 << 40"), "utf-8")
+    limits = "STREAM_MOST = 1.0, 0.5, 1 << 26"
+    assert limits in text
+    path.write_text(text.replace(limits, "STREAM_MOST = 1e6, 1e6, 1 << 50"), "utf-8")
     git(clone, "commit", "-qam", "Write large results through the caches")
     return base, equal, git(clone, "rev-parse", "HEAD").strip()
 

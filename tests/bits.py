@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import streams
 
 import numbanorm as nbn
 from numbanorm.calls import operations
@@ -25,7 +26,8 @@ from numbanorm.plan import view as views
 TABLE = Path(__file__).with_name("bits.json")
 
 # (batch, outer, group, width, run), so many that every loop, edge and cut is met. Those from 2**20
-# elements of float32, or half as many of float64, are streamed; from 2**17 on, threads share them.
+# elements of float32, or half as many of float64, are streamed too; from 2**17 on, threads share
+# them.
 _SHAPES = {
     "batch": [
         # samples, channels, values
@@ -139,10 +141,14 @@ def _digest(values):
 
 
 class Placement:
-    """Where arrays lie, and how many threads work on them: what no bit depends on."""
+    """Where arrays lie, how many threads work on them, and from how many bytes on they stream.
 
-    def __init__(self, at_x, at_y, in_place, workers):
-        self.at_x, self.at_y, self.in_place, self.workers = at_x, at_y, in_place, workers
+    No bit depends on these.
+    """
+
+    def __init__(self, at_x, at_y, in_place, workers, streamed):
+        self.at_x, self.at_y, self.in_place = at_x, at_y, in_place
+        self.workers, self.streamed = workers, streamed
 
     def placed(self, *arrays):
         """Return an array to write to, and copies of these, the first of which it may be."""
@@ -152,10 +158,10 @@ class Placement:
 
 # Threads that divide the work, that don't, and more than there is work for.
 PLACEMENTS = [
-    Placement(0, 0, False, 1),
-    Placement(3, 5, False, 2),
-    Placement(1, 1, True, 3),
-    Placement(0, 13, False, 16),
+    Placement(0, 0, False, 1, streams.SOME),
+    Placement(3, 5, False, 2, streams.NONE),
+    Placement(1, 1, True, 3, streams.SOME),
+    Placement(0, 13, False, 16, streams.SOME),
 ]
 
 
@@ -236,8 +242,8 @@ def digests(view_name, dtype, data):
     rows = view[1] == view[4] == 1
     for where in PLACEMENTS:
         if where.workers > 1 and routes.workers_for(views.size_of(view), 2) == 1:
-            where = Placement(where.at_x, where.at_y, where.in_place, 1)
-        with nbn.num_threads(where.workers):
+            where = Placement(where.at_x, where.at_y, where.in_place, 1, where.streamed)
+        with nbn.num_threads(where.workers), streams.streamed_from(where.streamed):
             outputs = [*_forward(view, made, where, rows), *_backward(view, made, where, rows)]
         for name, array in [*outputs, *_finished(made)]:
             digest = _digest(array)

@@ -8,6 +8,7 @@ from unittest import mock
 
 import c_api
 import pytest
+import streams
 from hypothesis import HealthCheck, settings
 
 from numbanorm.cabi import building
@@ -31,6 +32,13 @@ def pytest_generate_tests(metafunc):
     for name, found in (("case", small), ("large", large), ("any_size", small[::3] + large)):
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, found, ids=str)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def streaming():
+    """Let arrays be streamed that are large for tests."""
+    with streams.streamed_from(streams.SOME):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,11 @@
 import cases
 import numpy as np
 
+# Sums of gradients of float32 values, relative to the sum of their terms' sizes: stretches of 16
+# terms, each of which may add half a unit in the last place of what there is so far. x_hat's own
+# error is relative to its size, and 1/64, as y's is.
+SUMS = 8 * cases.EPS[np.dtype(np.float32)]
+
 EPS64 = cases.EPS[np.dtype(np.float64)]
 
 
@@ -88,6 +93,21 @@ def check_backward(norm, case, x, dy, mean, rstd, weight, eps):
             assert a.shape == norm.weight_shape(case) and a.dtype == x.dtype
             error = np.abs(a.ravel() - b).max()
             assert error <= tolerance * max(np.abs(b).max(), usual)
+
+
+def check_sums(norm, case, x, dy, weight, eps=1e-5):
+    """Compare gradients with float64's, those of parameters relative to the sizes of all terms."""
+    _, mean, rstd = forward(norm, case, x, weight, None, eps)
+    dx, dweight, dbias = norm.backward(dy, x, mean, rstd, case, weight)
+    truth = norm.reference(case)
+    wanted = truth.backward(dy, x, weight, eps)
+    x_hat = truth.forward(x, eps=eps)[1]
+    assert np.abs(dx - wanted[0]).max() <= 1e-5 * np.abs(wanted[0]).max()
+    sizes = np.abs(dy) * (np.abs(x_hat) + 1 / 64), np.abs(dy).astype(np.float64)
+    for found, value, terms in zip((dweight, dbias), wanted[1:], sizes, strict=True):
+        if found is not None:
+            size = truth.slot.sums(terms)
+            assert (np.abs(found.ravel() - value) <= SUMS * size).all()
 
 
 def usual_sum(truth, dy):

@@ -6,7 +6,7 @@ import pytest
 from call_suite import CallSuite, ChannelCallSuite, to_torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from norm_calls import call, check, forward, inputs, same
+from norm_calls import call, check, check_sums, forward, inputs, same
 
 
 class Suite(CallSuite):
@@ -17,6 +17,22 @@ class Suite(CallSuite):
         """`E[x^2] - E[x]^2` in float32 fails from 1e2 on, as does `x*a + b`."""
         x, dy, weight, bias = inputs(self.norm, case, mean=ratio, std=1.0)
         check(self.norm, case, x, dy, weight, bias)
+
+    @pytest.mark.parametrize("data", ["quantized", "cancelling"])
+    def test_sums_of_gradients(self, any_size, data):
+        """They are taken in float32 over short stretches: errors may all have one sign, and what
+        they are errors of may cancel.
+        """
+        x, dy, weight, _ = inputs(self.norm, any_size)
+        truth = self.norm.reference(any_size)
+        if data == "quantized":
+            x, dy = np.round(x * 16) / 16, np.float32(0.1) * (np.ceil(np.abs(dy) * 8))
+        else:
+            x_hat = truth.forward(x)[1]
+            share = truth.slot.sums(dy * x_hat) / np.maximum(truth.slot.sums(x_hat**2), 1e-30)
+            dy = dy - x_hat * truth.slot.spread(share)
+            dy = (dy - truth.slot.spread(truth.slot.means(dy))).astype(np.float32)
+        check_sums(self.norm, any_size, x, dy, weight)
 
     @pytest.mark.parametrize("magnitude", [1e-40, 1e-30, 1e-10, 1e10, 1e19, 1e30, 1e38])
     @pytest.mark.parametrize("eps", [0.0, 1e-5])

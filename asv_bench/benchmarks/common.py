@@ -46,12 +46,17 @@ def measured(norm, shape, layout, threads, mode):
     nbn.set_num_threads(threads)
     data = inputs(norm, shape, layout)
     calls = {"ours": data.ours(mode), "numpy": data.plain(mode)}
-    # Below, caches count, and no copy past them is a limit.
-    calls["memory"] = data.reference(mode) if data.x.nbytes >= 16e6 else None
+    calls |= data.limits(mode)
     calls |= {"torch": data.peer(data.torch, mode), "onnxruntime": data.peer(data.onnx, mode)}
     calls["onednn"] = onednn.call(norm, data.shape, layout, mode)
-    times = side_by_side({name: call for name, call in calls.items() if call}, seconds=0.2)
+    times = limited(side_by_side({k: call for k, call in calls.items() if call}, seconds=0.2))
     return {name: taken / times["ours"] for name, taken in times.items() if name != "ours"}
+
+
+def limited(times):
+    """Return the times with the faster of a call's limits (`Norm.limits`) as "memory"."""
+    memory = min(times.pop("past the caches"), times.pop("cached"))
+    return {**times, "memory": memory}
 
 
 def once(call):

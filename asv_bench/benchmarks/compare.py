@@ -16,7 +16,7 @@ COLUMNS = ["memory", "torch", "ort", "oneDNN"]
 
 def table(norm, shapes, onednn):
     """Print a line per shape, layout and mode, then the geometric means of each."""
-    from benchmarks.common import NORMS, inputs, side_by_side
+    from benchmarks.common import NORMS, inputs, limited, side_by_side
 
     kind, means = NORMS[norm], {}
     header = " ".join(f"{name:>7}" for name in COLUMNS)
@@ -26,22 +26,25 @@ def table(norm, shapes, onednn):
             data = inputs(norm, name, layout)
             peer = onednn.calls(data.shape, layout) if onednn and norm == "batch" else {}
             for mode in kind.modes:
-                calls = {"ours": data.ours(mode), "memory": data.reference(mode)}
+                calls = {"ours": data.ours(mode), **data.limits(mode)}
                 peers = {"torch": data.torch, "ort": data.onnx, "oneDNN": peer.get}
                 calls |= {k: call for k, find in peers.items() if (call := find(mode))}
-                times = side_by_side(calls)
+                times = limited(side_by_side(calls))
                 ours = times["ours"]
                 row = [times.get(k, math.nan) / ours for k in COLUMNS]
                 means.setdefault((layout, mode), []).append((data.x.nbytes, row))
                 figures = " ".join(f"{r:7.2f}" for r in row)
                 print(f"{name:15} {layout:6} {mode:8} {ours * 1e6:9.1f} {figures}", flush=True)
-    print("\ngeometric means (memory: arrays of 16 MB and more; peer: the best of them each time)")
+    print(
+        "\ngeometric means (memory: arrays of 16 MB and more, and smaller; peer: the best each time)"
+    )
     for (layout, mode), rows in means.items():
-        large = [r[0] for size, r in rows if size >= 16e6]
+        large = geometric([r[0] for size, r in rows if size >= 16e6])
+        small = geometric([r[0] for size, r in rows if size < 16e6])
         best = [min((v for v in r[1:] if not math.isnan(v)), default=math.nan) for _, r in rows]
         torch = geometric([r[1] for _, r in rows])
         print(
-            f"{norm:8} {layout:6} {mode:8} memory {geometric(large):5.2f}  torch {torch:5.2f}"
+            f"{norm:8} {layout:6} {mode:8} memory {large:5.2f} {small:5.2f}  torch {torch:5.2f}"
             f"  best peer {geometric(best):5.2f}  worst case {min(best):5.2f}"
         )
 

@@ -18,6 +18,9 @@ from numbanorm.kernels.simd.vec import (
     widen,
 )
 
+# What is added to a float64 is rounded to a multiple of 1/256.
+COARSE = 1.5 * 2.0**44
+
 # --- one line -------------------------------------------------------------------------------------
 
 
@@ -26,15 +29,16 @@ def gradient_centre(mean, rstd, like):
     """Return (scale, offset) of x's type: u = fma(x, scale, offset) is near (x - mean) * scale.
 
     The scale is a power of two, of which a deviation is about one: u and its products with dy then
-    have the range of x_hat and of the gradient of a weight. `around_mean` makes up for the offset's
-    rounding.
+    have the range of x_hat and of the gradient of a weight. The offset is a multiple of 1/256, for
+    which `around_mean` makes up. With more digits than that it would be rounded off alike in many
+    u; so most u are exact, and the errors of others have either sign.
     """
-    scale = 1.0
-    if spare_digits(like):
-        scale = min(max(magnitude(rstd), 2.0**-126), 2.0**126)
-        if abs(mean) * scale > 2.0**100:
-            scale = 2.0**100 / magnitude(mean)
-    return rounded(like, scale), -rounded(like, mean * scale)
+    if not spare_digits(like):
+        return rounded(like, 1.0), -rounded(like, mean)
+    scale = min(max(magnitude(rstd), 2.0**-126), 2.0**126)
+    if abs(mean) * scale > 2.0**100:
+        scale = 2.0**100 / magnitude(mean)
+    return rounded(like, scale), -rounded(like, (mean * scale + COARSE) - COARSE)
 
 
 @inlined
@@ -117,8 +121,11 @@ def ordinary(mean, rstd, like):
 @inlined
 def centres(mean, rstd, like):
     """Return vectors of what `gradient_centre` returns."""
-    scale = magnitudes(rstd) if spare_digits(like) else splat_wide(1.0, like)
-    return narrow(scale, like), narrow(mean * scale * splat_wide(-1.0, like), like)
+    minus = splat_wide(-1.0, like)
+    if not spare_digits(like):
+        return narrow(splat_wide(1.0, like), like), narrow(mean * minus, like)
+    scale, coarse = magnitudes(rstd), splat_wide(COARSE, like)
+    return narrow(scale, like), narrow((mean * scale + coarse - coarse) * minus, like)
 
 
 @inlined

@@ -4,6 +4,7 @@ from numbanorm._status import MEMORY, OK
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops import pieces
 from numbanorm.kernels.loops.across import add_folds, line_totals, tile_gradient
+from numbanorm.kernels.loops.arrays import add_all, clear_all
 from numbanorm.kernels.loops.coefficients import arrays, fill, repeat
 from numbanorm.kernels.loops.columns import Target
 from numbanorm.kernels.loops.gradients import (
@@ -188,8 +189,9 @@ def add_vector(tile, fold, work, view, place, forward, sums, lines, slot, room):
 @inlined
 def clear_lines(sums, lines, view, place):
     """Set the three sums of a slab's lines to zero."""
-    for slot in range(place.start // view[4], place.stop // view[4]):
-        put_totals(sums, lines, slot, (0.0, 0.0, 0.0))
+    first, n = place.start // view[4], (place.stop - place.start) // view[4]
+    for k in range(3):
+        clear_all(at(sums, k * lines + first), n)
 
 
 # --- sums ---------------------------------------------------------------------------------------
@@ -231,12 +233,9 @@ def merge_sums(view, tiles, partial, totals):
     for k in range(3):
         for b in range(batch):
             mine = at(totals, k * lines + b * slots)
-            for slot in range(slots):
-                put(mine, slot, 0.0)
+            clear_all(mine, slots)
             for t in range(b * tiles, (b + 1) * tiles):
-                for slot in range(slots):
-                    more = get(partial, (3 * t + k) * slots + slot)
-                    put(mine, slot, get(mine, slot) + more)
+                add_all(mine, at(partial, (3 * t + k) * slots), slots)
 
 
 # --- the input's gradient -------------------------------------------------------------------------

@@ -149,7 +149,7 @@ def block_of(view, unit, like):
 def sum_block(view, block, dy, forward, totals, room):
     """Write the three sums of each line of a block.
 
-    `room` is for four vectors of float64s.
+    `room` is for five vectors of float64s.
     """
     first, count, _, e = block
     x, step, runs, lines = forward.x, lanes(forward.x), line_runs(view), view[0] * view[2]
@@ -160,7 +160,7 @@ def sum_block(view, block, dy, forward, totals, room):
     together = count == step and ordinary(load_sum(mean, x), load_sum(rstd, x), x)
     if together:
         store((scales, offsets), centres(load_sum(mean, x), load_sum(rstd, x), x))
-        into = at(room, step), at(room, 2 * step), at(room, 3 * step)
+        into = at(room, 2 * step), at(room, 3 * step), at(room, 4 * step)
     for k in range(count):
         if not together:
             centre = gradient_centre(get(mean, k), get(rstd, k), x)
@@ -201,7 +201,7 @@ def block_worker(queue, view, args):
     """Take blocks of lines one by one."""
     dx, dy, forward, totals, table, streamed = args
     batch, outer, group, _, run = view
-    room, units = stack_doubles(64), batch * ceil_div(group, lanes(dx))
+    room, units = stack_doubles(80), batch * ceil_div(group, lanes(dx))
     step = max(1, CLAIM // max(1, lanes(dx) * outer * run))
     unit, stop = following(queue, units, step, False, -1, 0)
     while unit < units:

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 from numbanorm._status import MEMORY, OK
 from numbanorm.kernels.compile.options import inlined, leaf
+from numbanorm.kernels.loops.arrays import add_all, round_all
 from numbanorm.kernels.loops.rows import gradient_row, row_gradient, row_table, tile_gradient
 from numbanorm.kernels.loops.statistics import or_else
 from numbanorm.kernels.operations.given import backward_given
-from numbanorm.kernels.simd.memory import fence, lanes, load, store, store_part
+from numbanorm.kernels.simd.memory import fence, lanes, store, store_part
 from numbanorm.kernels.simd.pointers import (
     allocate,
     at,
@@ -199,16 +200,9 @@ def put_tiles(view, sums, tiles, k, gradient):
     if is_null(gradient):
         return
     slots, first = view[2] * view[3], tile_sums(sums, 0, k)
-    step = lanes(first)
-    whole = slots - slots % step
     for tile in range(1, tiles):
-        more = tile_sums(sums, tile, k)
-        for i in range(0, whole, step):
-            store(at(first, i), load(at(first, i)) + load(at(more, i)))
-        for i in range(whole, slots):
-            put(first, i, get(first, i) + get(more, i))
-    for i in range(slots):
-        put(gradient, i, get(first, i))
+        add_all(first, tile_sums(sums, tile, k), slots)
+    round_all(gradient, first, slots)
 
 
 @operation

@@ -5,8 +5,11 @@ import math
 from numbanorm.kernels.compile.options import inlined
 from numbanorm.kernels.loops.deviations import mean_square, variance
 from numbanorm.kernels.loops.statistics import reciprocal_deviation
-from numbanorm.kernels.simd.pointers import get, is_null, magnitude, optional, pointer, put
+from numbanorm.kernels.simd.memory import lanes, store
+from numbanorm.kernels.simd.pointers import at, get, is_null, magnitude, optional, pointer, put
 from numbanorm.kernels.simd.storage import spare_digits
+from numbanorm.kernels.simd.sums import load_sum
+from numbanorm.kernels.simd.vec import all_above, narrow, splat_wide
 from numbanorm.kernels.threads.drivers import exact, serial
 
 
@@ -17,12 +20,31 @@ def blend(running, found, n, batch, old, new, squares):
     What is found is, of `squares`, the entries of variances.
     """
     if not is_null(running):
-        for i in range(n):
+        start = blend_one(running, found, n, old, new, squares) if batch == 1 else 0
+        for i in range(start, n):
             total = 0.0
             for b in range(batch):
                 value = get(found, b * n + i)
                 total += variance(value) if squares else value
             put(running, i, get(running, i) * old + total / float(batch) * new)
+
+
+@inlined
+def blend_one(running, found, n, old, new, squares):
+    """Do that for a batch of one, a vector at a time; returns where there is none or a far one.
+
+    The arithmetic is that of `blend`, lane by lane.
+    """
+    i, step, zero = 0, lanes(running), splat_wide(0.0, running)
+    while i + step <= n:
+        values = zero + load_sum(at(found, i), running)
+        if squares and not all_above(values, zero):
+            break
+        moved = load_sum(at(running, i), running) * splat_wide(old, running)
+        moved = moved + values * splat_wide(new, running)
+        store(at(running, i), narrow(moved, running))
+        i += step
+    return i
 
 
 @exact

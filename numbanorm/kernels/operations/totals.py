@@ -7,6 +7,7 @@ a value, of what is computed with, for each statistic.
 import math
 
 from numbanorm.kernels.compile.options import inlined, leaf
+from numbanorm.kernels.loops.arrays import add_all, round_all
 from numbanorm.kernels.loops.coefficients import arrays
 from numbanorm.kernels.loops.far import line_products
 from numbanorm.kernels.loops.gradients import (
@@ -136,8 +137,6 @@ def put_sums(gradient, totals, view, k):
     batch, slots = view[0], view[2] * view[3]
     if not is_null(gradient):
         sums = at(totals, k * batch * slots)
-        for slot in range(slots):
-            found = get(sums, slot)
-            for b in range(1, batch):
-                found += get(sums, b * slots + slot)
-            put(gradient, slot, found)
+        for b in range(1, batch):
+            add_all(sums, at(sums, b * slots), slots)
+        round_all(gradient, sums, slots)
