@@ -35,9 +35,7 @@ def table(norm, shapes, onednn):
                 means.setdefault((layout, mode), []).append((data.x.nbytes, row))
                 figures = " ".join(f"{r:7.2f}" for r in row)
                 print(f"{name:15} {layout:6} {mode:8} {ours * 1e6:9.1f} {figures}", flush=True)
-    print(
-        "\ngeometric means (memory: arrays of 16 MB and more, and smaller; peer: the best each time)"
-    )
+    print("\ngeometric means (memory: arrays of 16 MB and more, then smaller; peer: the best each)")
     for (layout, mode), rows in means.items():
         large = geometric([r[0] for size, r in rows if size >= 16e6])
         small = geometric([r[0] for size, r in rows if size < 16e6])

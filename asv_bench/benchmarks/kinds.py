@@ -8,8 +8,8 @@ import numbanorm as nbn
 
 from . import onnx_peer
 
-# N, C, H, W: ResNet-50's batch norms, the article's example, images, one sample, channel counts that
-# are no multiple of 16, and arrays that fit a cache.
+# N, C, H, W: ResNet-50's batch norms, the article's example, images, one sample, channel counts
+# that are no multiple of 16, and arrays that fit a cache.
 BATCH = [
     "32x64x112x112",
     "32x64x56x56",

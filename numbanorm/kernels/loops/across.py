@@ -116,17 +116,14 @@ def column_total(sums, first, n, fold, columns, like):
     step = lanes(like)
     result = 0.0
     for f in range(fold):
-        base = f * columns + first
-        if n == 1:
-            result += get(sums, base)
-        else:
-            whole = n - n % step
+        base, whole = f * columns + first, n - n % step
+        if whole > 0:
             v = no_sum(like)
             for j in range(0, whole, step):
                 v = v + load_sum(at(sums, base + j), like)
             result += total(v)
-            for j in range(whole, n):
-                result += get(sums, base + j)
+        for j in range(whole, n):
+            result += get(sums, base + j)
     return result
 
 
