@@ -1,7 +1,7 @@
 """How columns are cut into slabs where work goes across memory, so that a slab stays in cache."""
 
 from numbanorm.plan.tiles import folds
-from numbanorm.plan.tuning import LEAST_SLAB, NARROW_SLAB, SLAB_COLUMNS, SLAB_ELEMENTS
+from numbanorm.plan.tuning import LEAST_SLAB, NARROW_SLAB, SLAB_COLUMNS, SLAB_ELEMENTS, SPREAD_COLUMNS
 from numbanorm.plan.view import View
 
 
@@ -58,7 +58,7 @@ def spread_of(rows: int, columns: int) -> int:
     Eight places of a contiguous tile are read 13 % faster than eight rows in turn. It is the order
     of sums, so that it hangs on the view's columns, not on a slab's, whose number the threads' is.
     """
-    return rows // 8 if columns <= 2 * SLAB_COLUMNS else 0
+    return rows // 8 if columns <= SPREAD_COLUMNS else 0
 
 
 def slab_bounds(columns: int, size: int, lead: int, index: int) -> tuple[int, int]:
