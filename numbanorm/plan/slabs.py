@@ -1,7 +1,13 @@
 """How columns are cut into slabs where work goes across memory, so that a slab stays in cache."""
 
 from numbanorm.plan.tiles import folds
-from numbanorm.plan.tuning import LEAST_SLAB, NARROW_SLAB, SLAB_COLUMNS, SLAB_ELEMENTS, SPREAD_COLUMNS
+from numbanorm.plan.tuning import (
+    LEAST_SLAB,
+    NARROW_SLAB,
+    SLAB_COLUMNS,
+    SLAB_ELEMENTS,
+    SPREAD_COLUMNS,
+)
 from numbanorm.plan.view import View
 
 

@@ -52,7 +52,7 @@ def set_limits() -> None:
 
 set_limits()
 
-for _name, _ in Variables._fields_:
+for _name in (LAUNCHER, THREADS, STREAM_ALONE, STREAM_EACH):
     llvm.add_symbol(_name, ctypes.addressof(variables) + getattr(Variables, _name).offset)
 
 
