@@ -67,12 +67,14 @@ class BackwardCall:
         centred: bool = True,
     ) -> None:
         self.plan, self._centred, self._out = plan, centred, out
+        found = (mean, rstd) if centred else (rstd,)
         groups = (
             ((dy,), x.dtype, x.shape),
             ((weight,), x.dtype, plan.parameters),
-            ((mean, rstd) if centred else (rstd,), _FLOAT64, plan.statistics),
+            (found, _FLOAT64, plan.statistics),
         )
-        if (given is None or given is x) and dy is not None and is_plain(x, out, groups, dy):
+        here = (given is None or given is x) and dy is not None and not any(a is None for a in found)
+        if here and is_plain(x, out, groups, dy):
             self._result = np.empty(x.shape, x.dtype) if out is None else out
             self.x, self.dy, self.dx = x.ravel(), dy.ravel(), self._result.ravel()
             self.view = plan.view
