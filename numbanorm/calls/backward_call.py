@@ -73,7 +73,9 @@ class BackwardCall:
             ((weight,), x.dtype, plan.parameters),
             (found, _FLOAT64, plan.statistics),
         )
-        here = (given is None or given is x) and dy is not None and not any(a is None for a in found)
+        here = (
+            (given is None or given is x) and dy is not None and not any(a is None for a in found)
+        )
         if here and is_plain(x, out, groups, dy):
             self._result = np.empty(x.shape, x.dtype) if out is None else out
             self.x, self.dy, self.dx = x.ravel(), dy.ravel(), self._result.ravel()
