@@ -24,6 +24,7 @@ CASES = [
     (norm, shape, layout, threads, mode)
     for norm, shapes, layouts, modes in (
         ("batch", ("32x256x56x56", "1x64x56x56"), ("NCHW", "NHWC"), ("train", "eval", "backward")),
+        ("batch", ("20x100x35x45", "1x544x8x8"), ("NCHW", "NHWC"), ("train", "eval", "backward")),
         ("batch", ("2x3x8x8",), ("NCHW",), ("train", "eval", "backward")),
         ("layer", ("8x64",), ("NCHW",), ("train", "backward")),
         ("instance", ("32x64x56x56",), ("NCHW", "NHWC"), ("train", "backward")),

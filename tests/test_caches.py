@@ -32,7 +32,7 @@ def machine(folder, second, third):
         ("znver4", [(32 << 10, "0-1")], 32 * MIB, 32 * MIB),
         ("znver3", [(32 << 10, "0"), (32 << 10, "1")], 32 * MIB, 64 * MIB),
         ("icelake-server", [(48 << 10, "0,1")], 24 * MIB, 24 * MIB),
-        ("graniterapids", [(480 << 10, "0-1")], 64 * MIB, 64 * MIB),
+        ("graniterapids", [(480 << 10, "0-1")], 32 * MIB, 64 * MIB),
         ("apple-m1", [], 3 * MIB, 6 * MIB),
     ],
 )

@@ -72,8 +72,11 @@ LONG_RUN = 2048
 BUNDLE_ELEMENTS = 1 << 17
 
 # Statistics of at most so many elements are worked on in blocks of as many as a vector has lanes:
-# the arithmetic of their coefficients is done a vector at a time. Kernels. Unmeasured.
-SHORT = 512
+# the arithmetic of their coefficients is done a vector at a time, but nothing is read meanwhile.
+# Kernels. Measured: gradients of 64, 196 and 400 elements from memory took 1.28, 1.37, 1.28 of a
+# sum's time in blocks, on one thread of a Xeon (model 167), of 196 and 400 without 1.28, 1.11; in a
+# cache blocks of 64 take half, 2026-11-26.
+SHORT = 256
 
 # How many vectors ahead of the reading a cache line is asked for: runs of a few hundred elements
 # defeat the hardware's prefetcher. Kernels.
@@ -139,13 +142,15 @@ ROW_SLAB = 8192
 # Arrays that together have at least so many bytes are worked on with results written past the
 # caches, where no measurement says otherwise (`kernels.threads.caches`): a share of the third-level
 # cache, less where its owner, as on Intel's servers, is a whole socket and other programs, up to
-# STREAM_MOST; or of the second-level caches of the threads where there is no third. Where the
-# system tells no size, the second is SECOND_CACHE.
+# STREAM_MOST for each thread; or of the second-level caches of the threads where there is no third.
+# Where the system tells no size, the second is SECOND_CACHE.
 # Measured: on a Xeon (family 6, model 167; 480 MB for all guests, two cores), copies of 1, 12, 24,
 # 49 MB by ordinary stores took 0.4, 0.90, 0.90, 1.1 of the time of those past the caches on two
-# threads, and 0.6, 0.91, 0.96, 1.5 on one, each called again and again, 2026-11-26. On an EPYC
+# threads, and 0.6, 0.91, 0.96, 1.5 on one, each called again and again; beside another program that
+# did the same, 38 MB of gradients and 51 MB of group norm lost 1.2 by them on one thread,
+# 2026-11-26. On an EPYC
 # (Zen 4, 32 MB) results of 10 and 13 MB past them took 1.5 to 1.8 times as long, 2026-11-23.
-SHARE_OF_THIRD, SHARE_OF_OTHERS_THIRD, STREAM_MOST = 1.0, 0.5, 1 << 26
+SHARE_OF_THIRD, SHARE_OF_OTHERS_THIRD, STREAM_MOST = 1.0, 0.5, 1 << 25
 SHARE_OF_SECOND, SECOND_CACHE = 1.5, 1 << 20
 
 # So many vectors are added to each of two sums of a run before these go to float64 sums, where

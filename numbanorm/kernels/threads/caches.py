@@ -83,9 +83,10 @@ def by_sizes() -> Limits:
         second = _cache(min(allowed), 2)
         private = int(SHARE_OF_SECOND * (second[0] if second else SECOND_CACHE))
         return Limits(private, private)
-    if not llvm.get_host_cpu_name().startswith("znver"):
-        return Limits(min(int(SHARE_OF_OTHERS_THIRD * max(third)), STREAM_MOST), 0)
     alone, together = int(SHARE_OF_THIRD * max(third)), int(SHARE_OF_THIRD * sum(third))
+    if not llvm.get_host_cpu_name().startswith("znver"):
+        half = int(SHARE_OF_OTHERS_THIRD * max(third))
+        alone, together = min(half, STREAM_MOST), min(half, STREAM_MOST * len(allowed))
     return Limits(alone, (together - alone) // max(1, len(allowed) - 1))
 
 
