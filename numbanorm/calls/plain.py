@@ -25,8 +25,8 @@ def is_plain(x: NDArray[Any], out: Any, groups: tuple[Group, ...], source: Any =
     """
     if not x.flags.c_contiguous:
         return False
-    mine = _owner(out) if type(out) is ndarray else None
-    apart = mine is not None and (out is x or (_owner(x) is not mine and _owner(x) is not None))
+    mine, other = (_owner(out), _owner(x)) if type(out) is ndarray else (None, None)
+    apart = mine is not None and (out is x or (other is not None and other is not mine))
     for arrays, dtype, shape in groups:
         for array in arrays:
             if array is None:

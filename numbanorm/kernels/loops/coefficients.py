@@ -100,18 +100,34 @@ def fill_rows(coefs, norm, s, slot, rows):
 
 
 @inlined
+def coefficients_at(coefs, i, like):
+    """Return the i-th of each of five arrays, in x's type."""
+    return (
+        rounded(like, get(coefs[0], i)),
+        rounded(like, get(coefs[1], i)),
+        rounded(like, get(coefs[2], i)),
+        rounded(like, get(coefs[3], i)),
+        rounded(like, get(coefs[4], i)),
+    )
+
+
+@inlined
 def row_coefficients(coefs, k, like):
     """Return a vector of each coefficient of row k."""
-    c0, c1, c2, c3, c4 = at(coefs, k)
-    return splat(
-        (
-            rounded(like, get(c0, 0)),
-            rounded(like, get(c1, 0)),
-            rounded(like, get(c2, 0)),
-            rounded(like, get(c3, 0)),
-            rounded(like, get(c4, 0)),
-        )
-    )
+    return splat(coefficients_at(coefs, k, like))
+
+
+@inlined
+def of_lines(values, first, slot, width, room, like):
+    """Return where a vector of lines, from a slot on, has its statistics' values.
+
+    Those are from the `first` on, each of `width` lines: if that is more than one, in `room`.
+    """
+    if width == 1:
+        return at(values, first + slot)
+    for k in range(lanes(like)):
+        put(room, k, get(values, first + (slot + k) // width))
+    return room
 
 
 @leaf
@@ -123,13 +139,8 @@ def fill_columns(coefs, norm, view, b, first, n, fold):
     while line < stop:
         s, here = b * group + line // width, at(coefs, line * run - first)
         if run == 1 and line + lanes(coefs) <= stop:
-            m, v = at(norm.mean, s), at(norm.var, s)
-            if width > 1:
-                for k in range(lanes(coefs)):
-                    j = b * group + (line + k) // width
-                    put(means, k, get(norm.mean, j))
-                    put(variances, k, get(norm.var, j))
-                m, v = means, variances
+            m = of_lines(norm.mean, b * group, line, width, means, like)
+            v = of_lines(norm.var, b * group, line, width, variances, like)
             if fill_vector(here, norm, m, v, line):
                 line += lanes(coefs)
                 continue

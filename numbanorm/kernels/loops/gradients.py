@@ -7,7 +7,7 @@ The arithmetic of both is the same, lane by lane; a vector of lines is worked on
 from numbanorm.kernels.compile.options import inlined
 from numbanorm.kernels.loops.statistics import centring, gradient_scale
 from numbanorm.kernels.simd.memory import store
-from numbanorm.kernels.simd.pointers import get, magnitude, put, rounded
+from numbanorm.kernels.simd.pointers import magnitude, put, rounded
 from numbanorm.kernels.simd.storage import spare_digits, unit
 from numbanorm.kernels.simd.vec import (
     all_above,
@@ -93,18 +93,6 @@ def put_coefficients(table, i, found):
     """Write the i-th five coefficients of a table: an array for each."""
     for k in range(5):
         put(table[k], i, float(found[k]))
-
-
-@inlined
-def table_coefficients(table, i, like):
-    """Return the i-th five coefficients of a table."""
-    return (
-        rounded(like, get(table[0], i)),
-        rounded(like, get(table[1], i)),
-        rounded(like, get(table[2], i)),
-        rounded(like, get(table[3], i)),
-        rounded(like, get(table[4], i)),
-    )
 
 
 # --- a vector of lines ----------------------------------------------------------------------------

@@ -9,13 +9,13 @@ from numbanorm.kernels.loops.along import (
     no_gradients,
     sum_runs,
 )
+from numbanorm.kernels.loops.coefficients import coefficients_at
 from numbanorm.kernels.loops.gradients import (
     around_mean,
     around_means,
     centres,
     gradient_centre,
     ordinary,
-    table_coefficients,
 )
 from numbanorm.kernels.loops.pieces import gradient, input_gradient
 from numbanorm.kernels.loops.runs import PAIRS, alone, write
@@ -105,7 +105,7 @@ def write_block(dx, dy, view, block, forward, table, streamed):
     outer, stride, run = line_runs(view)
     for k in range(count):
         slope = get(forward.rstd, first + k) * or_else(forward.weight, slot + k, 1.0)
-        coefs = splat((rounded(dx, slope), *table_coefficients(table, first + k, dx)))
+        coefs = splat((rounded(dx, slope), *coefficients_at(table, first + k, dx)))
         for o in range(outer):
             i = e + o * stride + k * run
             here = alone(at(dx, i), at((dy, forward.x), i), run, coefs, forward.training, streamed)

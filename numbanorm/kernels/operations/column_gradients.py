@@ -5,7 +5,7 @@ tiles, and coefficients. A vector of columns is worked on at a time where all ar
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.across import add_folds, line_totals, tile_gradient
 from numbanorm.kernels.loops.arrays import clear_all
-from numbanorm.kernels.loops.coefficients import fill, repeat
+from numbanorm.kernels.loops.coefficients import fill, of_lines, repeat
 from numbanorm.kernels.loops.gradients import (
     around_mean,
     around_means,
@@ -39,14 +39,9 @@ def centres_of(work, like):
 @inlined
 def statistic_vectors(forward, view, b, slot, room):
     """Return the means and reciprocal deviations of a vector of lines, from a slot on."""
-    x, first = forward.x, b * view[2]
-    means, deviations = at(forward.mean, first + slot), at(forward.rstd, first + slot)
-    if view[3] > 1:
-        for k in range(lanes(x)):
-            s = first + (slot + k) // view[3]
-            put(room, k, get(forward.mean, s))
-            put(room, lanes(x) + k, get(forward.rstd, s))
-        means, deviations = room, at(room, lanes(x))
+    x, first, width = forward.x, b * view[2], view[3]
+    means = of_lines(forward.mean, first, slot, width, room, x)
+    deviations = of_lines(forward.rstd, first, slot, width, at(room, lanes(x)), x)
     return load_sum(means, x), load_sum(deviations, x)
 
 

@@ -8,7 +8,7 @@ import math
 
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.arrays import add_all, round_all
-from numbanorm.kernels.loops.coefficients import arrays
+from numbanorm.kernels.loops.coefficients import arrays, coefficients_at
 from numbanorm.kernels.loops.far import line_products
 from numbanorm.kernels.loops.gradients import (
     gradient_coefficients,
@@ -17,7 +17,6 @@ from numbanorm.kernels.loops.gradients import (
     ordinary,
     put_coefficient_vectors,
     put_coefficients,
-    table_coefficients,
 )
 from numbanorm.kernels.loops.statistics import or_else
 from numbanorm.kernels.simd.memory import lanes, store
@@ -120,7 +119,7 @@ def input_coefficients(view, forward, table, line, like):
     _, _, group, width, _ = view
     s, weight = line // width, or_else(forward.weight, line % (group * width), 1.0)
     slope = rounded(like, get(forward.rstd, s) * weight)
-    scale, offset, rest, factor, constant = table_coefficients(table, s, like)
+    scale, offset, rest, factor, constant = coefficients_at(table, s, like)
     return slope, scale, offset, rest, factor, constant
 
 
