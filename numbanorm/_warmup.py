@@ -60,16 +60,19 @@ def _routes(norm: str) -> set[tuple[str, int]]:
     return found
 
 
-def _given(operation: str, array: Any, wide: Any) -> list[tuple[Any, ...]]:
+def _given(operation: str, dtype: np.dtype[Any]) -> list[tuple[Any, ...]]:
     """Return examples of an operation's arguments; see `numbanorm.calls.operations`."""
+    x, parameter = operations.handed_over(np.empty(0, dtype)), np.empty(0, checks.DTYPES[dtype])
+    wide = np.empty(0)
     if operation == "normalize":
-        return [(*[array] * 4, wide, wide, 0.0, True)]
+        return [(x, x, parameter, parameter, wide, wide, 0.0, True)]
     if operation == "affine":
-        # By statistics just found, and by running ones.
-        return [(*[array] * 4, found, found, 0.0, True) for found in (wide, array)]
+        # By statistics just found, and by running ones, where those are not widened.
+        known = (wide, parameter) if dtype == parameter.dtype else (wide,)
+        return [(x, x, parameter, parameter, found, found, 0.0, True) for found in known]
     if operation == "moments":
-        return [(array, wide, wide)]
-    return [(*[array] * 6, wide, wide, True, True)]
+        return [(x, wide, wide)]
+    return [(x, parameter, parameter, x, x, parameter, wide, wide, True, True)]
 
 
 def _steps(norms: Iterable[str], dtypes: Iterable[np.dtype[Any]], jit: bool, c: bool) -> list[Step]:
@@ -106,8 +109,7 @@ def _operation(operation: str, way: int, dtype: np.dtype[Any]) -> Step:
     name = f"{module.__name__.rpartition('.')[2]}.{operation}, {dtype}"
 
     def compile_all() -> None:
-        array, wide = np.empty(0, dtype), np.empty(0)
-        for args in _given(operation, array, wide):
+        for args in _given(operation, dtype):
             _compile(driver, (0,) * 5, args, 1)
 
     return name, compile_all
@@ -116,15 +118,19 @@ def _operation(operation: str, way: int, dtype: np.dtype[Any]) -> Step:
 def _finish(dtype: np.dtype[Any]) -> None:
     """Compile what is done with statistics."""
     finishing = lookup.kernels().finishing
-    array, wide, counter = np.empty(0, dtype), np.empty(0), np.zeros((), np.int64)
-    _compile(finishing.update, array, array, counter, wide, wide, 1, 1, 1, 0.1)
-    _compile(finishing.divide_by, wide, array, wide)
+    wide, counter = np.empty(0), np.zeros((), np.int64)
+    # Running statistics may be of either type, each on its own.
+    either = [operations.handed_over(np.empty(0, kind)) for kind in {dtype, checks.DTYPES[dtype]}]
+    for mean, var in itertools.product(either, either):
+        _compile(finishing.update, mean, var, counter, wide, wide, 1, 1, 1, 0.1)
+        _compile(finishing.statistics, wide, wide, mean, var, 0.0)
+    _compile(finishing.statistics, wide, wide, wide, wide, 0.0)
+    _compile(finishing.divide_by, wide, np.empty(0, checks.DTYPES[dtype]), wide)
     _compile(finishing.variances, wide, 1.0)
     _compile(finishing.mean_squares, wide, wide)
-    for found in (array, wide):
-        _compile(finishing.statistics, wide, wide, found, found, 0.0)
     # Given statistics are float64, or float32 beside any x.
-    _compile(finishing.widen, wide, np.empty(0, np.float32))
+    for given in (*either, np.empty(0, np.float32)):
+        _compile(finishing.widen, wide, given)
 
 
 def _for_numba(dtype: np.dtype[Any]) -> dict[tuple[Any, ...], Step]:
@@ -137,7 +143,8 @@ def _for_numba(dtype: np.dtype[Any]) -> dict[tuple[Any, ...], Step]:
 def _c(dtype: np.dtype[Any]) -> None:
     from numbanorm import cabi
 
-    cabi.address(f"nbn_layer_norm_{'f32' if dtype == np.float32 else 'f64'}")
+    kind = "bf16" if dtype.name == "bfloat16" else f"f{8 * dtype.itemsize}"
+    cabi.address(f"nbn_layer_norm_{kind}")
 
 
 def _compile(dispatcher: Any, *args: Any) -> None:
@@ -169,7 +176,7 @@ def warmup(
     norms : iterable of {'batch', 'instance', 'group', 'layer', 'rms'}, optional
         Those wanted, all if not given. 'batch' includes the statistics of channels.
     dtypes : iterable of dtype_like, optional
-        float32, float64 or both, which is what is meant if not given.
+        Of x; float32 and float64 if not given.
     jit : bool
         Whether to compile what `numbanorm.jit` offers to Numba code, too.
     c : bool
@@ -182,7 +189,7 @@ def warmup(
     ValueError
         If a norm is unknown.
     TypeError
-        If a dtype is neither float32 nor float64.
+        If a dtype is not one that x may have.
 
     Examples
     --------
@@ -190,7 +197,8 @@ def warmup(
     >>> nbn.warmup(["rms"], ["float32"])
     """
     wanted = checks.norms(NORMS if norms is None else norms, NORMS)
-    kinds = [checks.dtype(kind) for kind in (checks.DTYPES if dtypes is None else dtypes)]
+    usual = np.float32, np.float64
+    kinds = [checks.dtype(kind) for kind in (usual if dtypes is None else dtypes)]
     steps = _steps(wanted, kinds, jit, c)
     for done, (name, step) in enumerate(steps):
         if progress:

@@ -32,7 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("info", help="print what a bug report needs")
     warm = commands.add_parser("warmup", help="compile kernels ahead, for images and servers")
     warm.add_argument("--norms", nargs="+", metavar="NORM", help=", ".join(_warmup.NORMS))
-    warm.add_argument("--dtypes", nargs="+", metavar="DTYPE", help="float32, float64")
+    warm.add_argument(
+        "--dtypes",
+        nargs="+",
+        metavar="DTYPE",
+        help="float32 and float64 if not given; float16, bfloat16",
+    )
     warm.add_argument("--jit", action="store_true", help="numbanorm.jit's functions too")
     warm.add_argument("--c", action="store_true", help="numbanorm.cabi's functions too")
     capi = commands.add_parser("capi", help="build the C library, which needs no Python")

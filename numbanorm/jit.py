@@ -15,7 +15,8 @@ number.
 
 Arrays are C-contiguous and of the view's sizes, in whatever shape; all of one call have x's dtype,
 float32 or float64, apart from statistics, which are float64: anything else is refused when Numba
-compiles the call. What is written may overlap no other argument but those said. None, or an empty
+compiles the call. Numba has no arrays of 16-bit floats: pass ``x.view(np.uint16)`` to your function
+and `float16` or `bfloat16` of it on to these; weights, biases and their gradients are then float32. What is written may overlap no other argument but those said. None, or an empty
 array, stands for no weight, no bias, and for a gradient that is not wanted.
 
 An operation is compiled for x's dtype when code that calls it first is, for some 10 seconds; from
@@ -57,6 +58,8 @@ from numbanorm.kernels.tiles import (
     workers_for,
 )
 from numbanorm.kernels.user_arrays import (
+    as_bfloat16,
+    as_float16,
     elements,
     fill,
     fits,
@@ -76,6 +79,8 @@ __all__ = [
     "affine",
     "backward",
     "batch_view",
+    "bfloat16",
+    "float16",
     "group_view",
     "instance_view",
     "moments",
@@ -102,6 +107,56 @@ def num_threads():
         module was imported or `numbanorm.set_num_threads` called last.
     """
     return launch.threads()
+
+
+@public
+def float16(x):
+    """Return an array of 16-bit integers, seen as one of float16, for the functions here.
+
+    Parameters
+    ----------
+    x : uint16 array, C-contiguous
+        The bits, ``x.view(np.uint16)`` of a float16 array.
+
+    Returns
+    -------
+    array
+        The same memory. It has a size and a shape; Numba can do nothing else with it.
+
+    Examples
+    --------
+    >>> import numba
+    >>> import numpy as np
+    >>> from numbanorm import jit
+    >>> @numba.njit
+    ... def halve(bits, mean, var, view):
+    ...     x = jit.float16(bits)
+    ...     return jit.affine(x, x, None, None, mean, var, 0.0, view)
+    >>> x = np.array([[1, 2], [3, 4]], np.float16)
+    >>> halve(x.view(np.uint16), np.zeros(2), np.full(2, 4.0), jit.batch_view(True, 2, 2, 1))
+    0
+    >>> x
+    array([[0.5, 1. ],
+           [1.5, 2. ]], dtype=float16)
+    """
+    return as_float16(x)
+
+
+@public
+def bfloat16(x):
+    """Return like `float16`, for bfloat16.
+
+    Parameters
+    ----------
+    x : uint16 array, C-contiguous
+        The bits.
+
+    Returns
+    -------
+    array
+        The same memory.
+    """
+    return as_bfloat16(x)
 
 
 @public
@@ -245,7 +300,7 @@ def update_running(running_mean, running_var, mean, var, momentum, view):
 
     Parameters
     ----------
-    running_mean, running_var : arrays of group values, of one dtype
+    running_mean, running_var : arrays of group values
         Written.
     mean, var : float64 arrays of batch * group values
         As `moments` finds them: a variance is made unbiased here.
@@ -262,7 +317,7 @@ def update_running(running_mean, running_var, mean, var, momentum, view):
         return SIZE
     if mean.size != batch * group or var.size != batch * group:
         return SIZE
-    running = written(running_mean, running_mean), written(running_var, running_mean)
+    running = written(running_mean, running_mean), written(running_var, running_var)
     found = read(mean, 0.0), read(var, 0.0)
     if size_of(view) > 0:
         move_running(*running, *found, group, batch, outer * width * run, momentum)

@@ -44,7 +44,7 @@ def ffi() -> FFI:
     return declarations.ffi()
 
 
-@lru_cache(maxsize=2)
+@lru_cache
 def _addresses(kind: str) -> dict[str, int]:
     from numbanorm.cabi import compiling
 
@@ -76,10 +76,10 @@ def address(name: str) -> int:
     Examples
     --------
     >>> from numbanorm import cabi
-    >>> cabi.address("nbn_layer_norm_f16")
+    >>> cabi.address("nbn_layer_norm_i8")
     Traceback (most recent call last):
         ...
-    ValueError: name must be that of a function of numbanorm.h, got 'nbn_layer_norm_f16'
+    ValueError: name must be that of a function of numbanorm.h, got 'nbn_layer_norm_i8'
     """
     for one in declarations.functions():
         if one.name == name:

@@ -143,7 +143,7 @@ def build(prefix: Path) -> list[Path]:
 
 
 def _write_objects(work: Path) -> None:
-    """Compile both types at once, for all targets, each in a process of its own."""
+    """Compile all types, for all targets, each in a process of its own, as many as processors."""
     module = [sys.executable, "-m", "numbanorm.cabi.objects"]
     running = [
         subprocess.Popen([*module, kind, str(work), *targets()], env=_plain_environment())
@@ -157,7 +157,7 @@ def _plain_environment() -> dict[str, str]:
     """Return an environment in which Numba asks nothing of the processor that it runs on."""
     environment = dict(os.environ)
     if targets() == X86_TARGETS:
-        environment |= {"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": "+avx2,+fma"}
+        environment |= {"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": "+avx2,+fma,+f16c"}
     return environment
 
 

@@ -1,7 +1,7 @@
 """The C functions: one table, from which header, cffi's declarations and Numba's signatures come.
 
 `functions.h.in` declares, with a comment, each function that is compiled from Python; ``T`` stands
-for float and double, and ``_T`` for ``_f32`` and ``_f64``. `library.h.in` declares what only the
+for the type of x, ``P`` for that of parameters, and ``_T`` for ``_f32`` and so on. `library.h.in` declares what only the
 shared library has, and `numbanorm.h.in` is the rest of the header.
 """
 
@@ -28,7 +28,13 @@ DIGESTS = {
     2: "cf84484b75560aef789b7cb6306ffa1cd93c66d6e8f4236c393d84dc83b8863d",
 }
 
-TYPES = {"f32": "float", "f64": "double"}
+# What the letters T and P stand for; of 16-bit floats C has but the bits.
+TYPES = {
+    "f32": ("float", "float"),
+    "f64": ("double", "double"),
+    "f16": ("uint16_t", "float"),
+    "bf16": ("uint16_t", "float"),
+}
 
 # Longest line of a declaration, without its semicolon.
 _COLUMNS = 99
@@ -48,7 +54,7 @@ class Function:
     returns, parameters : str
         C's text of what it returns and takes.
     kind : str
-        "f32", "f64", or "" where there is but one.
+        Of `TYPES`, or "" where there is but one.
     """
 
     name: str
@@ -97,7 +103,9 @@ def _template(name: str) -> str:
 
 
 def _typed(text: str, kind: str) -> str:
-    return re.sub(r"\bT\b", TYPES[kind], text).replace("_T", f"_{kind}")
+    data, parameter = TYPES[kind]
+    text = re.sub(r"\bT\b", data, text).replace("_T", f"_{kind}")
+    return re.sub(r"\bP\b", parameter, text)
 
 
 def _parsed(prototype: str, kind: str) -> Function:
@@ -201,9 +209,20 @@ def ffi() -> FFI:
 
 def signatures() -> dict[str, Any]:
     """Return Numba's signature of each function that is compiled from Python."""
+    from numba.core import types
     from numba.core.typing import cffi_utils
 
+    from numbanorm.kernels.simd.sixteen import bfloat16, float16
+
     map_type: Any = cffi_utils.map_type
+    bits = types.CPointer(types.uint16)
+    floats = {"f16": types.CPointer(float16), "bf16": types.CPointer(bfloat16)}
 
     fields = dict(ffi().typeof("nbn_api").fields)
-    return {one.name: map_type(fields[one.field].type) for one in functions()}
+    found = {one: map_type(fields[one.field].type) for one in functions()}
+    return {
+        one.name: signature.return_type(
+            *(floats.get(one.kind, bits) if kind == bits else kind for kind in signature.args)
+        )
+        for one, signature in found.items()
+    }

@@ -70,7 +70,7 @@ class BackwardCall:
         found = (mean, rstd) if centred else (rstd,)
         groups = (
             ((dy,), x.dtype, x.shape),
-            ((weight,), x.dtype, plan.parameters),
+            ((weight,), checks.DTYPES[x.dtype], plan.parameters),
             (found, _FLOAT64, plan.statistics),
         )
         here = (
@@ -90,7 +90,7 @@ class BackwardCall:
     ) -> tuple[Any, Array, Array | None]:
         """Arrange what is not as kernels take it; returns mean, rstd and weight."""
         plan, out = self.plan, self._out
-        weight = checks.optional("weight", weight, checks.DTYPES[x.dtype], plan.parameters)
+        weight = checks.optional("weight", weight, x.dtype, plan.parameters)
         upstream = checks.like("dy", dy, x)
         mean = checks.statistic("mean", mean, plan.statistics) if self._centred else None
         rstd = checks.statistic("rstd", rstd, plan.statistics)
@@ -100,7 +100,7 @@ class BackwardCall:
         self.x, axes, self.view = order.arrange(x, plan)
         self._result, self.dx = order.place(out, x.shape, x.dtype, axes)
         self.dy = order.in_order(upstream, axes)
-        return mean, rstd, weight
+        return mean, rstd, operations.computed(weight, checks.DTYPES[x.dtype])
 
     def gradients(self, training: Any) -> tuple[Array, Array, Array]:
         """Return those of x, weight and bias, the last two in 1-d.

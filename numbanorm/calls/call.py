@@ -72,18 +72,19 @@ class Call:
         updating: bool = False,
     ) -> None:
         self.plan, shape = plan, plan.parameters
-        others = weight, bias, running_mean, running_var
-        self.plain = (given is None or given is x) and is_plain(x, out, ((others, x.dtype, shape),))
+        others, kind = (weight, bias, running_mean, running_var), checks.DTYPES[x.dtype]
+        self.plain = (given is None or given is x) and is_plain(x, out, ((others, kind, shape),))
         if self.plain:
             y = np.empty(x.shape, x.dtype) if out is None else out
             self.x, self.y, self.view = x.ravel(), y.ravel(), plan.view
         else:
-            others = _checked(others, checks.DTYPES[x.dtype], shape, updating)
+            others = _checked(others, x.dtype, shape, updating)
             if out is not None:
                 checks.out(out, (x if given is None else as_array("x", given),), others)
             weight, bias, running_mean, running_var = others
             self.x, axes, self.view = order.arrange(x, plan)
             y, self.y = order.place(out, x.shape, x.dtype, axes)
+            weight, bias = operations.computed(weight, kind), operations.computed(bias, kind)
         if len(shape) > 1:
             weight = None if weight is None else weight.ravel()
             bias = None if bias is None else bias.ravel()
@@ -137,8 +138,8 @@ def _checked(
         if var is not None:
             var = checks.running("running_var", var, dtype, shape)
     elif mean is not None:
-        mean = checks.statistic("running_mean", mean, shape)
-        var = checks.statistic("running_var", var, shape)
+        mean = checks.statistic("running_mean", mean, shape, dtype)
+        var = checks.statistic("running_var", var, shape, dtype)
         if not mean.dtype == var.dtype == dtype:
             mean, var = operations.widened(mean), operations.widened(var)
     return weight, bias, mean, var

@@ -157,8 +157,8 @@ def group_backward(
 
 @lru_cache
 def machine_epsilon(dtype: np.dtype[Any]) -> float:
-    """Return RMS norm's default eps, as torch has it."""
-    return float(np.finfo(dtype).eps)
+    """Return RMS norm's default eps, as torch has it: that of what is computed with."""
+    return float(np.finfo(checks.DTYPES[dtype]).eps)
 
 
 def row_forward(

@@ -19,7 +19,10 @@ from numbanorm.threads import counts, workers
 
 Array = NDArray[Any]
 
-_NONE = {dtype: np.empty(0, dtype) for dtype in checks.DTYPES}
+_NONE = {dtype: np.empty(0, dtype) for dtype in checks.DTYPES.values()}
+
+# As what arrays of 16-bit floats are handed over; `kernels.simd.sixteen` reads it.
+_BYTES, _FLOAT16 = {True: np.dtype(np.int8), False: np.dtype(np.bool_)}, np.dtype(np.float16)
 
 _FLOAT64 = np.dtype(np.float64)
 
@@ -37,7 +40,17 @@ def _workers(x: Array) -> int:
 
 def _present(parameter: Array | None, like: Array) -> Array:
     """Return the parameter, or for None the empty array that means none to a kernel."""
-    return _NONE[like.dtype] if parameter is None else parameter
+    return _NONE[checks.DTYPES[like.dtype]] if parameter is None else parameter
+
+
+def handed_over(array: Array) -> Array:
+    """Return an array as kernels take it: floats of 16 bits, which Numba has none of, as bytes."""
+    return array if array.itemsize > 2 else array.view(_BYTES[array.dtype == _FLOAT16])
+
+
+def computed(parameter: Array | None, dtype: np.dtype[Any]) -> Array | None:
+    """Return a parameter, if there is one, in the dtype that is computed with."""
+    return parameter if parameter is None else parameter.astype(dtype, copy=False)
 
 
 def _flat(a: Array, b: Array) -> tuple[Array, Array]:
@@ -51,7 +64,8 @@ def moments(x: Array, view: View, shape: tuple[int, ...]) -> tuple[Array, Array]
     A variance here is what kernels take for one: see `kernels.loops.deviations`, and `variances`.
     """
     mean, var = np.empty(shape), np.empty(shape)
-    workers.run(lookup.moments(view), view, (x, *_flat(mean, var)), _workers(x))
+    number, x = _workers(x), handed_over(x)
+    workers.run(lookup.moments(view), view, (x, *_flat(mean, var)), number)
     return mean, var
 
 
@@ -69,8 +83,12 @@ def affine(
     """Normalise x into y by given means and variances."""
     if weight is None or bias is None:
         weight, bias = _present(weight, x), _present(bias, x)
+    number = _workers(x)
+    if x.itemsize == 2:
+        mean, var = widened(mean), widened(var)
+        y, x = handed_over(y), handed_over(x)
     args = y, x, weight, bias, mean, var, eps, backwards
-    workers.run(lookup.affine(view), view, args, _workers(x))
+    workers.run(lookup.affine(view), view, args, number)
 
 
 def normalize(
@@ -101,7 +119,7 @@ def normalize(
     mean, var = np.empty(shape), np.empty(shape)
     if weight is None or bias is None:
         weight, bias = _present(weight, x), _present(bias, x)
-    args = y, x, weight, bias, *_flat(mean, var), eps, centred
+    args = handed_over(y), handed_over(x), weight, bias, *_flat(mean, var), eps, centred
     workers.run(operation, view, args, number)
     return mean, var
 
@@ -117,19 +135,20 @@ def backward(
     training: bool,
     centred: bool = True,
 ) -> tuple[Array, Array]:
-    """Write the gradient of x; returns those of weight and bias, in x's type.
+    """Write the gradient of x; returns those of weight and bias, in what is computed with.
 
     If not `centred` (rows only), x was normalised by its mean square: mean is empty.
     """
     # Statistics of either type, one compiled kernel.
     if mean.dtype is not _FLOAT64 or rstd.dtype is not _FLOAT64:
         mean, rstd = widened(mean), widened(rstd)
+    kind, number, size = checks.DTYPES[x.dtype], _workers(x), view[2] * view[3]
     if weight is None:
-        weight = _NONE[x.dtype]
-    size = view[2] * view[3]
-    dweight, dbias = np.empty(size, x.dtype), np.empty(size, x.dtype)
+        weight = _NONE[kind]
+    dweight, dbias = np.empty(size, kind), np.empty(size, kind)
+    dx, dy, x = handed_over(dx), handed_over(dy), handed_over(x)
     args = dx, dweight, dbias, dy, x, weight, mean, rstd, training, centred
-    workers.run(lookup.backward(view, training), view, args, _workers(x))
+    workers.run(lookup.backward(view, training), view, args, number)
     return dweight, dbias
 
 
@@ -156,6 +175,7 @@ def update_running(
     size = given.size
     batch = mean.size // size if size else 0
     counter, found = _UNCOUNTED if tracked is None else tracked, _flat(mean, var)
+    running_mean, running_var = handed_over(running_mean), handed_over(running_var)
     update = lookup.kernels().finishing.update
     update(running_mean, running_var, counter, *found, size, batch, count, momentum)
 
@@ -163,7 +183,8 @@ def update_running(
 def statistics(mean: Array, var: Array, eps: float) -> tuple[Array, Array]:
     """Return means and 1 / sqrt(var + eps), or 0 where that is 1 / 0, as new float64 arrays."""
     means, rstd = np.empty(mean.shape), np.empty(var.shape)
-    lookup.kernels().finishing.statistics(*_flat(means, rstd), *_flat(mean, var), float(eps))
+    found = _flat(handed_over(mean), handed_over(var))
+    lookup.kernels().finishing.statistics(*_flat(means, rstd), *found, float(eps))
     return means, rstd
 
 
@@ -178,7 +199,7 @@ def widened(values: Array) -> Array:
     if values.dtype == _FLOAT64:
         return values
     result = np.empty(values.shape)
-    lookup.kernels().finishing.widen(result, values)
+    lookup.kernels().finishing.widen(result, handed_over(values))
     return result
 
 
@@ -201,6 +222,7 @@ def copy(
     By as many threads as other work, if no number is given, and past the caches where other results
     are, if not told.
     """
-    args = y, x, _present(z, x), -1 if streamed is None else int(streamed)
-    number = _workers(x) if number is None else number
-    workers.run(lookup.kernels().copying.copy, (1, 1, 1, 1, x.size), args, number)
+    number, size = _workers(x) if number is None else number, x.size
+    y, x, z = handed_over(y), handed_over(x), None if z is None else handed_over(z)
+    args = y, x, x[:0] if z is None else z, -1 if streamed is None else int(streamed)
+    workers.run(lookup.kernels().copying.copy, (1, 1, 1, 1, size), args, number)

@@ -21,8 +21,9 @@ from numbanorm.kernels import routes
 from numbanorm.kernels.compile import bundles
 from numbanorm.kernels.operations.finishing import put_variances
 from numbanorm.kernels.simd.pointers import BYTES, I64
+from numbanorm.kernels.simd.storage import FLOATS, compute_type
 
-_POINTERS = {"float32": types.CPointer(types.float32), "float64": types.CPointer(types.float64)}
+_POINTERS = {str(kind): types.CPointer(kind) for kind in FLOATS}
 
 
 def moments(batch, outer, group, width, run, x, mean, var, workers):  # type: ignore[no-untyped-def]
@@ -59,13 +60,13 @@ def backward(
     return routes.backward(view, (*args, training != 0, centred != 0), workers)
 
 
-# Each operation and its arguments between view and workers: pointers to x's type, statistics,
-# numbers and flags.
+# Each operation and its arguments between view and workers: pointers to x's type, parameters,
+# statistics, numbers and flags.
 OPERATIONS: dict[str, tuple[Any, str]] = {
     "moments": (moments, "xss"),
-    "affine": (affine, "xxxxssnf"),
-    "normalize": (normalize, "xxxxssnf"),
-    "backward": (backward, "xxxxxxssff"),
+    "affine": (affine, "xxppssnf"),
+    "normalize": (normalize, "xxppssnf"),
+    "backward": (backward, "xppxxpssff"),
 }
 
 
@@ -106,7 +107,8 @@ _slots[len(_LOADERS)] = ctypes.cast(_resolve, ctypes.c_void_p).value
 @cache
 def _load(loader: Loader) -> None:
     function, letters = OPERATIONS[loader.operation]
-    pointers = {"x": _POINTERS[loader.kind], "s": _POINTERS["float64"]}
+    x, statistics = _POINTERS[loader.kind], _POINTERS["float64"]
+    pointers = {"x": x, "p": types.CPointer(compute_type(x.dtype)), "s": statistics}
     kinds: dict[str, Any] = {"n": types.float64, "f": types.int64, **pointers}
     signature = types.int64(*[types.int64] * 5, *[kinds[one] for one in letters], types.int64)
     # Another name than the pointer's: the linker would take the one for the other.

@@ -9,27 +9,32 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.errors import TypingError
+from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
 
 from numbanorm._status import OK, Status
 from numbanorm.kernels.compile.options import inlined
 from numbanorm.kernels.simd.pointers import I64, put
+from numbanorm.kernels.simd.sixteen import bfloat16, float16
+from numbanorm.kernels.simd.storage import FLOATS, compute_type
 from numbanorm.kernels.tiles import size_of
 
 SIZE, EPS = int(Status.SIZE), int(Status.EPS)
 
-_KINDS = (types.float32, types.float64)
 
+def _checked(array: Any, like: Any, writes: bool, parameter: bool) -> Any:
+    """Return the pointer type of an array with the dtype of `like`, an array or a number.
 
-def _checked(array: Any, like: Any, writes: bool) -> Any:
-    """Return the pointer type of an array with the dtype of `like`, an array or a number."""
+    A `parameter` has that which is computed with.
+    """
     kind = like.dtype if isinstance(like, types.Array) else like
+    if kind not in FLOATS:
+        raise TypingError(f"arrays must be float32 or float64, or jit.float16(x), got {kind}")
+    kind = compute_type(kind) if parameter else kind
     if isinstance(array, types.NoneType):
         return types.CPointer(kind)
     if not isinstance(array, types.Array):
         raise TypingError(f"an argument must be an array, got {array}")
-    if kind not in _KINDS:
-        raise TypingError(f"arrays must be float32 or float64, got {kind}")
     if array.dtype != kind:
         what = "like x" if isinstance(like, types.Array) else "as statistics are"
         raise TypingError(f"an array must be {kind}, {what}, got {array.dtype}")
@@ -46,7 +51,7 @@ def _access(name: str, writes: bool, may_lack: bool) -> Any:
     def typed(_: Any, array: Any, like: Any) -> Any:
         if isinstance(array, types.NoneType) and not may_lack:
             raise TypingError("only weight, bias and their gradients may be None")
-        pointer = _checked(array, like, writes)
+        pointer = _checked(array, like, writes, may_lack)
 
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             none = ir.Constant(context.get_value_type(pointer), None)
@@ -68,6 +73,28 @@ read = _access("read", writes=False, may_lack=False)
 written = _access("written", writes=True, may_lack=False)
 read_if_any = _access("read_if_any", writes=False, may_lack=True)
 written_if_any = _access("written_if_any", writes=True, may_lack=True)
+
+
+def _seen_as(kind: Any) -> Any:
+    """Return an intrinsic that sees an array of 16-bit integers as one of floats."""
+
+    def typed(_: Any, array: Any) -> Any:
+        if not isinstance(array, types.Array) or array.dtype != types.uint16:
+            raise TypingError(
+                f"{kind} must be given a uint16 array, x.view(np.uint16), got {array}"
+            )
+        result = array.copy(dtype=kind)
+
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return impl_ret_borrowed(context, builder, result, args[0])
+
+        return result(array), codegen
+
+    typed.__name__ = f"as_{kind}"
+    return intrinsic(typed)
+
+
+as_float16, as_bfloat16 = _seen_as(float16), _seen_as(bfloat16)
 
 
 @intrinsic

@@ -168,7 +168,7 @@ class Layer:
         new = copying.deepcopy(self)
         for name, value in new.state_dict().items():
             if value.dtype == self.dtype:
-                setattr(new, name, value.astype(checks.DTYPES[kind]))
+                setattr(new, name, value.astype(kind))
         new.dtype = kind
         return new
 

@@ -79,12 +79,11 @@ class ChannelNorm(Layer):
         self.affine, self.track_running_stats = bool(affine), bool(track_running_stats)
         self.layout = checks.layout(layout)
         self.dtype = checks.dtype(dtype)
-        kind = checks.DTYPES[self.dtype]
-        self.weight = np.ones(size, kind) if affine else None
-        self.bias = np.zeros(size, kind) if affine else None
+        self.weight = np.ones(size, self.dtype) if affine else None
+        self.bias = np.zeros(size, self.dtype) if affine else None
         tracked = self.track_running_stats
-        self.running_mean = np.zeros(size, kind) if tracked else None
-        self.running_var = np.ones(size, kind) if tracked else None
+        self.running_mean = np.zeros(size, self.dtype) if tracked else None
+        self.running_var = np.ones(size, self.dtype) if tracked else None
         self.num_batches_tracked = np.zeros((), np.int64) if tracked else None
 
     def __repr__(self) -> str:

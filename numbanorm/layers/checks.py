@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def input_dtype(x: NDArray[Any], dtype: np.dtype[Any]) -> None:
-    """Check the dtype of a layer's input."""
-    if x.dtype != dtype:
+    """Check the dtype of a layer's input: its own, or one that is computed with in its own."""
+    if x.dtype != dtype and checks.DTYPES[x.dtype] != dtype:
         raise TypeError(f"x must be {dtype} like the layer, got {x.dtype}")
 
 

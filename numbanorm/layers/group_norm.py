@@ -80,9 +80,8 @@ class GroupNorm(Layer):
         checks.epsilon(eps)
         self.eps, self.affine = eps, bool(affine)
         self.layout, self.dtype = checks.layout(layout), checks.dtype(dtype)
-        kind = checks.DTYPES[self.dtype]
-        self.weight = np.ones(self.num_channels, kind) if affine else None
-        self.bias = np.zeros(self.num_channels, kind) if affine else None
+        self.weight = np.ones(self.num_channels, self.dtype) if affine else None
+        self.bias = np.zeros(self.num_channels, self.dtype) if affine else None
 
     def __repr__(self) -> str:
         """Read like torch's, with the layout where it is not torch's."""

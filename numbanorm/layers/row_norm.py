@@ -38,9 +38,10 @@ class RowNorm(Layer):
             checks.epsilon(eps)
         self.eps, self.elementwise_affine = eps, bool(elementwise_affine)
         self.dtype = checks.dtype(dtype)
-        kind = checks.DTYPES[self.dtype]
-        self.weight = np.ones(self.normalized_shape, kind) if elementwise_affine else None
-        self.bias = np.zeros(self.normalized_shape, kind) if elementwise_affine and bias else None
+        self.weight = np.ones(self.normalized_shape, self.dtype) if elementwise_affine else None
+        self.bias = (
+            np.zeros(self.normalized_shape, self.dtype) if elementwise_affine and bias else None
+        )
 
     def _epsilon(self) -> float:
         """Return eps, or the one that stands for None."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numbanorm.calls import given, memory
-from numbanorm.calls.checks.scalars import DTYPE_NAMES, DTYPES
+from numbanorm.calls.checks.scalars import DTYPE_NAMES, DTYPES, is_known
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +22,7 @@ def data(name: str, value: Any) -> NDArray[Any]:
     if type(value) is np.ndarray and value.dtype in DTYPES and value.flags.behaved:
         return value  # type: ignore[no-any-return]
     array = given.as_array(name, value)
-    if array.dtype.newbyteorder("=") not in DTYPES:
+    if not is_known(array.dtype.newbyteorder("=")):
         remedy = given.remedy(name, array.dtype)
         raise TypeError(f"{name} must be {DTYPE_NAMES}, got {array.dtype}{remedy}")
     return memory.behaved(array)
@@ -41,12 +41,13 @@ def like(name: str, value: Any, x: NDArray[Any]) -> NDArray[Any]:
 
 
 def parameter(name: str, value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return value as a C-contiguous array of this shape and dtype, flagged writeable.
+    """Return value as a C-contiguous array of this shape, flagged writeable.
 
-    Only a sequence of numbers is converted to the dtype.
+    It has the dtype, x's, or the one that is computed with. Only a sequence of numbers is converted
+    to that.
     """
     if type(value) is not np.ndarray:
-        value = given.of_dtype(name, value, dtype)
+        value = given.of_dtype(name, value, DTYPES[dtype])
     _shape_and_dtype(name, value, dtype, shape)
     if value.flags.carray and value.dtype.isnative:
         return value  # type: ignore[no-any-return]
@@ -65,24 +66,29 @@ def _shape_and_dtype(
 ) -> None:
     if value.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {value.shape}")
-    if value.dtype.newbyteorder("=") != dtype:
+    found = value.dtype.newbyteorder("=")
+    if found != dtype and found != DTYPES[dtype]:
         remedy = given.remedy(name, value.dtype)
-        raise TypeError(f"{name} must be {dtype} like x, got {value.dtype}{remedy}")
+        other = "" if DTYPES[dtype] == dtype else f", or {DTYPES[dtype]}"
+        raise TypeError(f"{name} must be {dtype} like x{other}, got {value.dtype}{remedy}")
 
 
-def statistic(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return a statistic that is given to be used, float64 or float32, C-contiguous."""
+def statistic(
+    name: str, value: Any, shape: tuple[int, ...], dtype: np.dtype[Any] = _FLOAT64
+) -> NDArray[Any]:
+    """Return a statistic that is given to be used, C-contiguous: float64, float32 or a dtype."""
     array = given.of_dtype(name, value, _FLOAT64)
-    dtype = array.dtype.newbyteorder("=")
-    if array.shape == shape and dtype not in _STATISTICS:
-        raise TypeError(f"{name} must be float64 or float32, got {array.dtype}")
-    return parameter(name, array, dtype, shape)
+    found = array.dtype.newbyteorder("=")
+    if array.shape == shape and found not in _STATISTICS and found != dtype:
+        other = "" if dtype in _STATISTICS else f", or {dtype} like x"
+        raise TypeError(f"{name} must be float64 or float32{other}, got {array.dtype}")
+    return parameter(name, array, found if is_known(found) else _FLOAT64, shape)
 
 
 def numbers(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Return real numbers of this shape as float64."""
     value = given.of_dtype(name, value, _FLOAT64)
-    if value.dtype.kind not in "fiu":
+    if value.dtype.kind not in "fiu" and not is_known(value.dtype):
         remedy = given.remedy(name, value.dtype)
         raise TypeError(f"{name} must be real numbers, got {value.dtype}{remedy}")
     if value.shape != shape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from operator import index
 from typing import Any
@@ -11,11 +12,14 @@ import numpy as np
 from numbanorm._status import RULES, Status
 from numbanorm.calls.checks.sizes import unknown_layout
 
-# From a dtype x may have to that of its parameters and running arrays.
+# From a dtype x may have to that which is computed with: what parameters may have instead, and
+# their gradients have. bfloat16, which NumPy doesn't know by itself, comes when it is first met.
 DTYPES: dict[np.dtype[Any], np.dtype[Any]] = {
-    np.dtype(kind): np.dtype(kind) for kind in (np.float32, np.float64)
+    np.dtype(np.float32): np.dtype(np.float32),
+    np.dtype(np.float64): np.dtype(np.float64),
+    np.dtype(np.float16): np.dtype(np.float32),
 }
-DTYPE_NAMES = " or ".join(map(str, DTYPES))
+DTYPE_NAMES = "float16, bfloat16, float32 or float64"
 
 _INF = float("inf")
 
@@ -27,15 +31,27 @@ def layout(value: Any) -> Any:
     return value
 
 
+def is_known(dtype: np.dtype[Any]) -> bool:
+    """Return whether x may have a native dtype."""
+    if dtype in DTYPES:
+        return True
+    if dtype.name == "bfloat16" and dtype.itemsize == 2:
+        DTYPES[dtype] = np.dtype(np.float32)
+        return True
+    return False
+
+
 def dtype(value: Any) -> np.dtype[Any]:
     """Return the dtype of a layer's input."""
     found: np.dtype[Any] | None = None
-    try:
-        # NumPy reads None as float64, torch as float32.
+    if isinstance(value, str) and value == "bfloat16":
+        # NumPy knows the name once it is imported.
+        with contextlib.suppress(ImportError):
+            import ml_dtypes  # noqa: F401
+    # NumPy reads None as float64, torch as float32.
+    with contextlib.suppress(TypeError):
         found = None if value is None else np.dtype(value)
-    except TypeError:
-        pass
-    if found is None or found not in DTYPES:
+    if found is None or not is_known(found):
         raise TypeError(f"dtype must be {DTYPE_NAMES}, got {value if found is None else found}")
     return found
 

@@ -1,7 +1,7 @@
 """The C functions: checks of C's arguments, then the operations that Python calls too.
 
 Each function here is an entry of `numbanorm.cabi.declarations`, which says what its arguments are,
-compiled for float and for double. None raises; each returns a status.
+compiled for each of its types. None raises; each returns a status.
 """
 
 import math
@@ -287,7 +287,7 @@ def group_norm(y, x, layout, n, channels, spatial, num_groups, weight, bias, eps
     if status != OK:
         return status
     view = group_view(layout == NCHW, n, channels, spatial, num_groups)
-    none = null(x), null(x), 0.0
+    none = null(weight), null(weight), 0.0
     return normalize_view(view, y, x, (weight, bias, eps), none, (mean, rstd), True)
 
 
@@ -319,7 +319,7 @@ def rows_forward(y, x, rows, size, norm, found, centred):
     status = first_of(status, check_spans(written, read, 1))
     if status != OK:
         return status
-    none = null(x), null(x), 0.0
+    none = null(weight), null(weight), 0.0
     return normalize_view(row_view(rows, size), y, x, norm, none, found, centred)
 
 
@@ -332,7 +332,7 @@ def layer_norm(y, x, rows, size, weight, bias, eps, mean, rstd):
 @leaf
 def rms_norm(y, x, rows, size, weight, eps, rstd):
     """RMS norm."""
-    return rows_forward(y, x, rows, size, (weight, null(x), eps), (null(rstd), rstd), False)
+    return rows_forward(y, x, rows, size, (weight, null(weight), eps), (null(rstd), rstd), False)
 
 
 @leaf
@@ -359,7 +359,7 @@ def layer_norm_backward(dx, dweight, dbias, dy, x, rows, size, weight, mean, rst
 @leaf
 def rms_norm_backward(dx, dweight, dy, x, rows, size, weight, rstd):
     """Gradients of RMS norm."""
-    to, forward = (dx, dweight, null(dx)), (weight, null(rstd), rstd)
+    to, forward = (dx, dweight, null(dweight)), (weight, null(rstd), rstd)
     return rows_backward(to, dy, x, rows, size, forward, False)
 
 
@@ -421,7 +421,7 @@ def channel_normalize(y, x, layout, n, channels, spatial, mean, std):
     weight, var = as_computed(at(work, channels), x), work
     fill_divisors(std, weight, var, channels)
     view = batch_view(layout == NCHW, n, channels, spatial)
-    status = affine(view, (y, x, weight, null(x), mean, var, 0.0, False), workers_on(view))
+    status = affine(view, (y, x, weight, null(weight), mean, var, 0.0, False), workers_on(view))
     release(work)
     return status
 

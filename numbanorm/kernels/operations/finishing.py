@@ -7,7 +7,7 @@ from numbanorm.kernels.loops.deviations import mean_square, variance
 from numbanorm.kernels.loops.statistics import reciprocal_deviation
 from numbanorm.kernels.simd.memory import lanes, store
 from numbanorm.kernels.simd.pointers import at, get, is_null, magnitude, optional, pointer, put
-from numbanorm.kernels.simd.storage import spare_digits
+from numbanorm.kernels.simd.storage import itemsize, spare_digits
 from numbanorm.kernels.simd.sums import load_sum
 from numbanorm.kernels.simd.vec import all_above, narrow, splat_wide
 from numbanorm.kernels.threads.drivers import exact, serial
@@ -20,7 +20,9 @@ def blend(running, found, n, batch, old, new, squares):
     What is found is, of `squares`, the entries of variances.
     """
     if not is_null(running):
-        start = blend_one(running, found, n, old, new, squares) if batch == 1 else 0
+        # Vectors would be rounded twice on their way to 16 bits.
+        vectors = batch == 1 and itemsize(running) > 2
+        start = blend_one(running, found, n, old, new, squares) if vectors else 0
         for i in range(start, n):
             total = 0.0
             for b in range(batch):

@@ -10,6 +10,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from numbanorm.kernels.simd.sixteen import HANDED_OVER
 from numbanorm.kernels.simd.storage import (
     compute_type,
     load_element,
@@ -21,6 +22,16 @@ I64 = ir.IntType(64)
 BYTES = ir.IntType(8).as_pointer()
 
 
+def _pointer(context: Any, builder: Any, kind: Any, data: Any) -> Any:
+    """Return an array's address as a pointer of a type."""
+    return builder.bitcast(data, context.get_value_type(kind))
+
+
+def _pointer_type(array: Any) -> Any:
+    """Return the type of pointers to an array's elements."""
+    return types.CPointer(HANDED_OVER.get(array.dtype, array.dtype))
+
+
 @intrinsic
 def pointer(_: Any, array: Any) -> Any:
     """Return a typed pointer to an array's first element; a pointer is returned as it is."""
@@ -28,9 +39,10 @@ def pointer(_: Any, array: Any) -> Any:
         return array(array), lambda context, builder, sig, args: args[0]
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return cgutils.create_struct_proxy(array)(context, builder, args[0]).data
+        data = cgutils.create_struct_proxy(array)(context, builder, args[0]).data
+        return _pointer(context, builder, sig.return_type, data)
 
-    return types.CPointer(array.dtype)(array), codegen
+    return _pointer_type(array)(array), codegen
 
 
 @intrinsic
@@ -42,9 +54,10 @@ def optional(_: Any, array: Any) -> Any:
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         struct = cgutils.create_struct_proxy(array)(context, builder, args[0])
         empty = builder.icmp_unsigned("==", struct.nitems, I64(0))
-        return builder.select(empty, ir.Constant(struct.data.type, None), struct.data)
+        data = _pointer(context, builder, sig.return_type, struct.data)
+        return builder.select(empty, ir.Constant(data.type, None), data)
 
-    return types.CPointer(array.dtype)(array), codegen
+    return _pointer_type(array)(array), codegen
 
 
 @intrinsic

@@ -12,6 +12,18 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from numbanorm.kernels.simd.sixteen import (
+    I16,
+    Sixteen,
+    bfloat16,
+    float16,
+    from_bfloat16,
+    from_float16,
+    to_bfloat16,
+    to_float16,
+    to_odd,
+)
+
 LINE_BYTES = 64
 
 
@@ -42,7 +54,12 @@ class Storage(NamedTuple):
 STORAGE = {
     types.float32: Storage(ir.FloatType(), types.float32),
     types.float64: Storage(ir.DoubleType(), types.float64),
+    float16: Storage(I16, types.float32, from_float16, to_float16),
+    bfloat16: Storage(I16, types.float32, from_bfloat16, to_bfloat16),
 }
+
+# What norms may be of.
+FLOATS = types.float32, types.float64, float16, bfloat16
 
 
 def compute_type(dtype: Any) -> Any:
@@ -111,7 +128,10 @@ def load_element(context: Any, builder: Any, address: Any, dtype: Any) -> Any:
 
 def store_element(context: Any, builder: Any, value: Any, address: Any, dtype: Any) -> None:
     """Generate the store of a float64, rounded to an element."""
-    value = context.cast(builder, value, types.float64, compute_type(dtype))
+    if isinstance(dtype, Sixteen):
+        value = to_odd(builder, value)
+    else:
+        value = context.cast(builder, value, types.float64, compute_type(dtype))
     builder.store(STORAGE[dtype].stored(builder, value), address)
 
 
