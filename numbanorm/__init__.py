@@ -2,6 +2,8 @@
 
 from numbanorm._warmup import warmup
 from numbanorm.functional import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
     batch_norm,
     batch_norm_backward,
     channel_mean_var,
@@ -13,10 +15,12 @@ from numbanorm.functional import (
     instance_norm_backward,
     layer_norm,
     layer_norm_backward,
+    normalize_images,
     num_threads,
     rms_norm,
     rms_norm_backward,
     set_num_threads,
+    standardize_images,
 )
 from numbanorm.layers import (
     BatchNorm1d,
@@ -33,6 +37,8 @@ from numbanorm.layers import (
 __version__ = "0.2.0"
 
 __all__ = [
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
@@ -53,9 +59,11 @@ __all__ = [
     "instance_norm_backward",
     "layer_norm",
     "layer_norm_backward",
+    "normalize_images",
     "num_threads",
     "rms_norm",
     "rms_norm_backward",
     "set_num_threads",
+    "standardize_images",
     "warmup",
 ]

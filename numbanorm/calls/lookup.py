@@ -26,6 +26,8 @@ class _Kernels:
             forward_across,
             forward_along,
             forward_rows,
+            images,
+            integers,
         )
 
         along, across, rows = routes.ALONG, routes.ACROSS, routes.ROWS
@@ -33,6 +35,7 @@ class _Kernels:
         self.backward = {along: backward_along, across: backward_across, rows: backward_rows}
         self.backward[routes.FEW] = backward_few
         self.copying, self.finishing = copying, finishing
+        self.images, self.integers = images, integers
 
 
 def kernels() -> Any:

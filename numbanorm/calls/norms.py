@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numbanorm.calls import checks, operations, order, running, shapes
+from numbanorm.calls import checks, images, operations, order, running, shapes, statistics
 from numbanorm.calls.backward_call import BackwardCall
 from numbanorm.calls.call import Call, nothing
 
@@ -205,15 +205,16 @@ def moments(x: Array, layout: str, correction: Any) -> tuple[Array, Array]:
     if x.size == 0:
         return nothing(plan.statistics)
     memory, _, view = order.arrange(x, plan)
-    mean, var = operations.moments(memory, view, plan.statistics)
-    return mean, operations.variances(var, plan.values / (plan.values - correction))
+    return statistics.of_memory(memory, view, plan.statistics, correction)
 
 
 def standardize(x: Array, mean: Any, std: Any, layout: str, out: Any, given: Any) -> Array:
-    """Return (x - mean) / std."""
+    """Return (x - mean) / std, in x's dtype, or of integers float32."""
     plan = shapes.batch(x.shape, layout, False)
     mean = checks.numbers("mean", mean, plan.parameters)
     std = checks.numbers("std", std, plan.parameters)
+    if x.dtype in checks.INTEGERS:
+        return images.of_channels(x, mean, std, layout, out)
     weight, var = operations.divisors(std, checks.DTYPES[x.dtype])
     call = Call(x, plan, weight, None, out, given)
     if out is not None:

@@ -69,6 +69,37 @@ def moments(x: Array, view: View, shape: tuple[int, ...]) -> tuple[Array, Array]
     return mean, var
 
 
+def integer_sums(x: Array, view: View) -> list[tuple[int, int]]:
+    """Return the sum of each statistic of integers, and of their squares."""
+    found = np.empty((view[0] * view[2], 3), np.int64)
+    operation = lookup.kernels().integers.sums
+    workers.run(operation, view, (x, found.ravel()), _workers(x))
+    return [(plain, (high << 32) + low) for plain, high, low in found.tolist()]
+
+
+def scale(
+    images: Array,
+    dtype: np.dtype[Any],
+    result: np.dtype[Any],
+    mean: Array,
+    std: Array,
+    most: float,
+    planar: bool,
+    view: View,
+) -> None:
+    """Normalise images of a dtype to another by sets of means and deviations.
+
+    `images` says where they are, and their results; see `kernels.operations.images`.
+    """
+    count, height, channels, _, width = view
+    elements = count * height * channels * width
+    number = workers_for(elements, counts.get())
+    y, x = handed_over(np.empty(0, result)), np.empty(0, dtype)
+    x = x if dtype in checks.INTEGERS else handed_over(x)
+    args = images.ravel(), y, x, mean.ravel(), std.ravel(), len(mean), most, planar
+    workers.run(lookup.kernels().images.normalize, view, args, number)
+
+
 def affine(
     y: Array,
     x: Array,

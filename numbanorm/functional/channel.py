@@ -46,7 +46,7 @@ def channel_mean_var(
     >>> nbn.channel_mean_var(np.array([[1.0, 10.0], [3.0, 30.0]]))
     (array([ 2., 20.]), array([  1., 100.]))
     """
-    return norms.moments(checks.data("x", x), checks.layout(layout), correction)
+    return norms.moments(checks.pixels("x", x), checks.layout(layout), correction)
 
 
 def channel_normalize(
@@ -91,5 +91,5 @@ def channel_normalize(
     >>> nbn.channel_normalize(image, [0.5, 0.5, 0.5], [0.25, 0.25, 0.25], layout="NHWC")
     array([[[[ 0.,  2., -1.]]]])
     """
-    array = checks.data("x", x)
+    array = checks.pixels("x", x)
     return norms.standardize(array, mean, std, checks.layout(layout), out, x)

@@ -156,3 +156,16 @@ SHARE_OF_SECOND, SECOND_CACHE = 1.5, 1 << 20
 # So many vectors are added to each of two sums of a run before these go to float64 sums, where
 # a `Sum` has stretches: gradients. Bits. Unmeasured.
 STRETCH = 16
+
+# Bytes of pixels that are brought into order at once, which with what is read and written stay in
+# the first-level cache; of as many channels as PLANES at once, where there are more. Kernels.
+# Unmeasured.
+STAGED_BYTES = 1 << 14
+PLANES = 64
+
+# Rows of an image of at least so many elements are written as they are, where they are in order but
+# don't follow one another; shorter ones are brought side by side first. Kernels. Unmeasured.
+DIRECT_ROW = 256
+
+# Elements of a part of an image that a thread takes. Kernels. Unmeasured.
+UNIT_ELEMENTS = 1 << 16

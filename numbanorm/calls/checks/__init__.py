@@ -10,14 +10,18 @@ from numbanorm.calls.checks.arrays import (
     inference,
     like,
     numbers,
+    of_channels,
     optional,
     out,
     parameter,
+    pixels,
+    result,
     running,
     statistic,
 )
 from numbanorm.calls.checks.scalars import (
     DTYPES,
+    INTEGERS,
     correction,
     dtype,
     epsilon,
@@ -39,8 +43,9 @@ from numbanorm.calls.checks.sizes import (
 )
 
 __all__ = [
-    "DTYPES", "apart", "batch_size", "channels", "correction", "data", "dtype", "epsilon", "finite",
+    "DTYPES", "INTEGERS", "apart", "batch_size", "channels", "correction", "data", "dtype", "epsilon", "finite",
     "group_size", "grouping", "groups", "inference", "integer", "last_sizes", "layout", "like",
-    "normalized_shape", "norms", "numbers", "optional", "out", "parameter", "running", "shape",
+    "normalized_shape", "norms", "numbers", "of_channels", "optional", "out", "parameter", "pixels", "result",
+    "running", "shape",
     "spatial_size", "statistic",
 ]  # fmt: skip

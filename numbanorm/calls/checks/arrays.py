@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numbanorm.calls import given, memory
-from numbanorm.calls.checks.scalars import DTYPE_NAMES, DTYPES, is_known
+from numbanorm.calls.checks.scalars import DTYPE_NAMES, DTYPES, INTEGERS, PIXEL_NAMES, is_known
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +26,22 @@ def data(name: str, value: Any) -> NDArray[Any]:
         remedy = given.remedy(name, array.dtype)
         raise TypeError(f"{name} must be {DTYPE_NAMES}, got {array.dtype}{remedy}")
     return memory.behaved(array)
+
+
+def pixels(name: str, value: Any) -> NDArray[Any]:
+    """Return value as `data` does; integers of at most 16 bits are accepted too.
+
+    Its strides are multiples of its elements' size.
+    """
+    array = given.as_array(name, value)
+    dtype = array.dtype.newbyteorder("=")
+    if dtype not in INTEGERS and not is_known(dtype):
+        remedy = given.remedy(name, array.dtype)
+        raise TypeError(f"{name} must be {PIXEL_NAMES}, got {array.dtype}{remedy}")
+    array = memory.behaved(array)
+    if any(stride % array.itemsize for stride in array.strides):
+        array = array.copy(order="K")
+    return array
 
 
 def like(name: str, value: Any, x: NDArray[Any]) -> NDArray[Any]:
@@ -96,6 +112,25 @@ def numbers(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.float64
     return np.ascontiguousarray(value, _FLOAT64)
 
 
+def of_channels(name: str, value: Any, count: int, channels: int) -> NDArray[np.float64]:
+    """Return a number, one for each channel, or those of `count` images, as float64 of rank 2."""
+    array = given.of_dtype(name, value, _FLOAT64)
+    if array.dtype.kind not in "fiu" and not is_known(array.dtype):
+        remedy = given.remedy(name, array.dtype)
+        raise TypeError(f"{name} must be real numbers, got {array.dtype}{remedy}")
+    if array.shape not in ((), (channels,), (count, channels)):
+        raise ValueError(
+            f"{name} must be a number or have shape ({channels},) or ({count}, {channels}), "
+            f"got {array.shape}"
+        )
+    array = np.ascontiguousarray(array, _FLOAT64)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite, got a value that is not")
+    if array.ndim < 2:
+        array = np.ascontiguousarray(np.broadcast_to(array, (1, channels)))
+    return array
+
+
 def running(name: str, value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """Return the memory of a running array, of any strides, to be updated in place."""
     array = given.as_array(name, value)
@@ -131,30 +166,34 @@ def out(
     The first source is x (or what x became), whose shape and dtype the result has.
     """
     x = sources[0]
-    _result(out, x)
+    result(out, x.shape, x.dtype)
     for source in memory.overlapping(out, sources):
         if not memory.same_memory(out, source):
             raise ValueError("out must be x itself or share no memory with it, got an overlap")
     apart(out, others)
 
 
-def apart(out: NDArray[Any], others: tuple[NDArray[Any] | None, ...]) -> None:
+def apart(
+    out: NDArray[Any],
+    others: tuple[NDArray[Any] | None, ...],
+    what: str = "parameters and statistics",
+) -> None:
     """Refuse an array for a result that overlaps what the result is computed with."""
     if memory.overlapping(out, others):
-        raise ValueError("out must share no memory with parameters and statistics, got an overlap")
+        raise ValueError(f"out must share no memory with {what}, got an overlap")
 
 
-def _result(out: Any, x: NDArray[Any]) -> None:
-    """Check the shape, the dtype and the memory of an array a result goes to."""
+def result(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], name: str = "x") -> None:
+    """Check the shape, the dtype and the memory of an array a result goes to, those of `name`."""
     if not isinstance(out, np.ndarray):
         remedy = ": pass out.detach().numpy()" if hasattr(out, "detach") else ""
         raise TypeError(f"out must be a NumPy array, got {type(out).__name__}{remedy}")
     if type(out) is not np.ndarray:
         given.check("out", out)
-    if out.shape != x.shape:
-        raise ValueError(f"out must have x's shape {x.shape}, got {out.shape}")
-    if out.dtype is not x.dtype and out.dtype.newbyteorder("=") != x.dtype.newbyteorder("="):
-        raise TypeError(f"out must be {x.dtype} like x, got {out.dtype}")
+    if out.shape != shape:
+        raise ValueError(f"out must have {name}'s shape {shape}, got {out.shape}")
+    if out.dtype is not dtype and out.dtype.newbyteorder("=") != dtype.newbyteorder("="):
+        raise TypeError(f"out must be {dtype} like {name}, got {out.dtype}")
     if not out.flags.writeable:
         raise ValueError("out must be writeable, got a read-only array")
     if memory.overlaps_itself(out):

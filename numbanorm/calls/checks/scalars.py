@@ -24,10 +24,15 @@ DTYPE_NAMES = "float16, bfloat16, float32 or float64"
 _INF = float("inf")
 
 
-def layout(value: Any) -> Any:
+# What pixels may be besides.
+INTEGERS = frozenset(map(np.dtype, (np.uint8, np.uint16, np.int16)))
+PIXEL_NAMES = f"uint8, uint16, int16, {DTYPE_NAMES}"
+
+
+def layout(value: Any, name: str = "layout") -> Any:
     """Return a known layout."""
     if not isinstance(value, str) or value not in ("NCHW", "NHWC"):
-        unknown_layout(value)
+        unknown_layout(value, name)
     return value
 
 
@@ -104,13 +109,13 @@ def _number(name: str, value: Any) -> float:
     raise TypeError(f"{name} must be a number, got {value!r}")
 
 
-def epsilon(value: Any) -> float:
-    """Return eps as a float, finite and not negative."""
+def epsilon(value: Any, name: str = "eps") -> float:
+    """Return eps, or its like, as a float, finite and not negative."""
     if type(value) is float and 0.0 <= value < _INF:
         return value
-    number = _number("eps", value)
+    number = _number(name, value)
     if not 0.0 <= number < _INF:
-        raise ValueError(f"{RULES[Status.EPS]}, got {value!r}")
+        raise ValueError(f"{RULES[Status.EPS].replace('eps', name, 1)}, got {value!r}")
     return number
 
 

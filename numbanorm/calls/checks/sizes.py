@@ -19,9 +19,9 @@ def channels(shape: tuple[int, ...], layout: str) -> int:
     unknown_layout(layout)
 
 
-def unknown_layout(value: Any) -> NoReturn:
+def unknown_layout(value: Any, name: str = "layout") -> NoReturn:
     """Refuse a layout."""
-    raise ValueError(f"{RULES[Status.LAYOUT]}, got {value!r}")
+    raise ValueError(f"{RULES[Status.LAYOUT].replace('layout', name, 1)}, got {value!r}")
 
 
 def batch_size(shape: tuple[int, ...], channels: int) -> None:

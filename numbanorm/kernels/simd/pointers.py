@@ -61,6 +61,35 @@ def optional(_: Any, array: Any) -> Any:
 
 
 @intrinsic
+def pointer_in(_: Any, table: Any, i: Any, like: Any) -> Any:
+    """Return the address in table[i], an int64, as a pointer like another one."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        place = builder.gep(args[0], [args[1]])
+        return builder.load(builder.bitcast(place, args[2].type.as_pointer()))
+
+    return like(table, types.int64, like), codegen
+
+
+@intrinsic
+def integer_in(_: Any, table: Any, i: Any) -> Any:
+    """Return table[i] of int64s."""
+    typed = types.int64(table, types.int64)
+    return typed, lambda context, builder, sig, args: builder.load(builder.gep(args[0], [args[1]]))
+
+
+@intrinsic
+def put_integer(_: Any, table: Any, i: Any, value: Any) -> Any:
+    """Set table[i] of int64s."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        builder.store(args[2], builder.gep(args[0], [args[1]]))
+        return context.get_dummy_value()
+
+    return types.void(table, types.int64, types.int64), codegen
+
+
+@intrinsic
 def is_null(_: Any, p: Any) -> Any:
     """Return whether a pointer is null."""
 
@@ -236,6 +265,38 @@ def release(_: Any, room: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(room), codegen
+
+
+@intrinsic
+def as_like(_: Any, room: Any, like: Any) -> Any:
+    """Return room, as a pointer like another one."""
+    typed = like(room, like)
+    return typed, lambda context, builder, sig, args: builder.bitcast(args[0], args[1].type)
+
+
+@intrinsic
+def copy_elements(_: Any, to: Any, x: Any, count: Any) -> Any:
+    """Copy so many elements as they are."""
+    size = int(x.dtype.bitwidth) // 8
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        where, source, number = args
+        cgutils.raw_memcpy(builder, where, source, number, size)
+        return context.get_dummy_value()
+
+    return types.void(to, x, types.int64), codegen
+
+
+@intrinsic
+def copy_element(_: Any, to: Any, i: Any, x: Any, j: Any) -> Any:
+    """Copy x[j] to to[i] as it is."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        where, i, source, j = args
+        builder.store(builder.load(builder.gep(source, [j])), builder.gep(where, [i]))
+        return context.get_dummy_value()
+
+    return types.void(to, types.int64, x, types.int64), codegen
 
 
 @intrinsic

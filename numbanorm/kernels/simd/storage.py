@@ -31,6 +31,21 @@ def _same(builder: Any, value: Any) -> Any:
     return value
 
 
+def _integers(signed: bool) -> Callable[[Any, Any], Any]:
+    """Return the conversion of integers of at most 16 bits, all of which float32 holds."""
+
+    def loaded(builder: Any, value: Any) -> Any:
+        lanes = getattr(value.type, "count", None)
+        single = ir.FloatType() if lanes is None else ir.VectorType(ir.FloatType(), lanes)
+        return (builder.sitofp if signed else builder.uitofp)(value, single)
+
+    return loaded
+
+
+def _read_only(builder: Any, value: Any) -> Any:
+    raise TypeError("results must be floats")
+
+
 class Storage(NamedTuple):
     """How one element is stored.
 
@@ -56,6 +71,9 @@ STORAGE = {
     types.float64: Storage(ir.DoubleType(), types.float64),
     float16: Storage(I16, types.float32, from_float16, to_float16),
     bfloat16: Storage(I16, types.float32, from_bfloat16, to_bfloat16),
+    types.uint8: Storage(ir.IntType(8), types.float32, _integers(signed=False), _read_only),
+    types.uint16: Storage(I16, types.float32, _integers(signed=False), _read_only),
+    types.int16: Storage(I16, types.float32, _integers(signed=True), _read_only),
 }
 
 # What norms may be of.

@@ -116,8 +116,8 @@ def widen(_: Any, v: Any) -> Any:
 
 @intrinsic
 def narrow(_: Any, v: Any, like: Any) -> Any:
-    """Return a wide vector rounded to what `like` points to."""
-    w = native(like.dtype)
+    """Return a wide vector rounded to what is computed with where `like` points to."""
+    w = Vec(compute_type(like.dtype), v.lanes)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return args[0] if v == w else builder.fptrunc(args[0], llvm_type(w))
@@ -189,6 +189,37 @@ def keep(_: Any, v: Any, part: Any) -> Any:
         return builder.select(mask, args[0], ir.Constant(llvm_type(v), None))
 
     return v(v, part), codegen
+
+
+@intrinsic
+def fma_where(_: Any, x: Any, y: Any, z: Any) -> Any:
+    """Return x*y + z where x is neither 0 nor NaN, and z elsewhere."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        zero = ir.Constant(llvm_type(x), None)
+        found = call(builder, f"llvm.fma.{_suffix(x)}", llvm_type(x), list(args))
+        return builder.select(builder.fcmp_ordered("one", args[0], zero), found, args[2])
+
+    return x(x, x, x), codegen
+
+
+@intrinsic
+def all_equal(_: Any, v: Any, w: Any) -> Any:
+    """Return whether each lane of v has the value of that of w."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        bits = builder.bitcast(builder.fcmp_ordered("==", *args), ir.IntType(v.lanes))
+        return builder.icmp_unsigned("==", bits, ir.Constant(bits.type, -1))
+
+    return types.boolean(v, v), codegen
+
+
+@intrinsic
+def counted(_: Any, like: Any) -> Any:
+    """Return a wide vector of 0, 1, 2 and so on."""
+    v = wide(like.dtype)
+    numbers = ir.Constant(llvm_type(v), [float(k) for k in range(v.lanes)])
+    return v(like), lambda context, builder, sig, args: numbers
 
 
 @intrinsic
