@@ -23,6 +23,7 @@ class Status(IntEnum):
     OVERLAP = 10
     MEMORY = 11
     CPU = 12
+    SCALE = 13
 
 
 RULES = {
@@ -39,6 +40,7 @@ RULES = {
     Status.OVERLAP: "results must not overlap other arguments, but for y on x, and dx on dy or x",
     Status.MEMORY: "there must be memory to work in",
     Status.CPU: "the processor must have AVX2, FMA and BMI (x86-64-v3)",
+    Status.SCALE: "mean, std and max_value must be finite, std and max_value not 0",
 }
 
 # What compiled code returns.

@@ -47,6 +47,8 @@ import math
 from numbanorm._status import Status
 from numbanorm.kernels import ahead
 from numbanorm.kernels.operations.finishing import move_running
+from numbanorm.kernels.operations.images import ENTRY, Image, can_scale, put_image
+from numbanorm.kernels.simd.pointers import allocate, as_integers, at, is_null, release
 from numbanorm.kernels.threads import launch
 from numbanorm.kernels.threads.drivers import public
 from numbanorm.kernels.tiles import (
@@ -60,12 +62,15 @@ from numbanorm.kernels.tiles import (
 from numbanorm.kernels.user_arrays import (
     as_bfloat16,
     as_float16,
+    element_strides,
     elements,
     fill,
     fits,
     forward_status,
+    pixels,
     read,
     read_if_any,
+    whole_rows,
     written,
     written_if_any,
 )
@@ -75,6 +80,7 @@ __all__ = [
     "EPS",
     "MEMORY",
     "OK",
+    "SCALE",
     "SIZE",
     "affine",
     "backward",
@@ -85,12 +91,14 @@ __all__ = [
     "instance_view",
     "moments",
     "normalize",
+    "normalize_images",
     "num_threads",
     "row_view",
     "update_running",
 ]
 
 OK, SIZE, EPS, MEMORY = map(int, (Status.OK, Status.SIZE, Status.EPS, Status.MEMORY))
+SCALE = int(Status.SCALE)
 
 # The threads that help; the first large call from Python would make them, too.
 workers.serve_c()
@@ -292,6 +300,75 @@ def backward(
     given = read(dy, x), read(x, x), read_if_any(weight, x), read(mean, 0.0), read(rstd, 0.0)
     args = written(dx, x), *gradients, *given, training, centred
     return ahead.call_backward(view, args, workers_for(x.size, threads))
+
+
+@public
+def normalize_images(y, x, mean, std, max_value, threads=1):
+    """Write (x / max_value - mean) / std, for each channel of images, the last axis.
+
+    Parameters
+    ----------
+    y : float array of shape (N, H, W, C)
+        Written. Planes are ``y.transpose(0, 2, 3, 1)`` of an array of shape (N, C, H, W); in some
+        order the channels, or the pixels of a row, follow one another in memory.
+    x : array of shape (N, H, W, C), uint8, uint16, int16 or of floats
+        Of any strides: ``x[:, :, ::-1]`` is mirrored, ``x[..., ::-1]`` has its channels reversed.
+    mean, std : float64 arrays of C values, or of N * C
+    max_value : float
+        What stands for 1 in x.
+    threads : int
+
+    Returns
+    -------
+    int
+        `OK`, `SIZE` (also of y's strides), `SCALE` (mean, std or max_value is not finite, or std or
+        max_value is 0) or `MEMORY`.
+
+    Examples
+    --------
+    >>> import numba
+    >>> import numpy as np
+    >>> from numbanorm import jit
+    >>> @numba.njit
+    ... def to_planes(y, x, mean, std):
+    ...     return jit.normalize_images(y.transpose(0, 2, 3, 1), x, mean, std, 255.0)
+    >>> y = np.empty((1, 2, 1, 3), np.float32)
+    >>> x = np.array([[[[0, 255], [51, 0], [255, 0]]]], np.uint8)
+    >>> to_planes(y, x, np.array([0.0, 0.5]), np.array([1.0, 0.5]))
+    0
+    >>> y[0, :, 0]
+    array([[ 0. ,  0.2,  1. ],
+           [ 1. , -1. , -1. ]], dtype=float32)
+    """
+    n, height, width, channels = x.shape
+    if y.shape != x.shape or mean.size != std.size:
+        return SIZE
+    if mean.size != channels and mean.size != n * channels:
+        return SIZE
+    means, stds = read(mean, 0.0), read(std, 0.0)
+    if not can_scale(means, stds, mean.size, max_value):
+        return SCALE
+    if x.size == 0:
+        return OK
+    pixel, channel = y.strides[2] // y.itemsize, y.strides[3] // y.itemsize
+    if pixel != 1 and (channel != 1 or pixel != channels):
+        return SIZE
+    sets = 1 if mean.size == channels else n
+    room = allocate(ENTRY * n)
+    if is_null(room):
+        return MEMORY
+    images, to, source = as_integers(room), pixels(y), pixels(x)
+    for i in range(n):
+        there = at(source, i * (x.strides[0] // x.itemsize)), element_strides(x)
+        here = at(to, i * (y.strides[0] // y.itemsize)), element_strides(y)
+        put_image(images, i, Image(there[0], there[1], here[0], here[1]))
+    view, args = (n, height, channels, 1, width), (images, to, source, means, stds)
+    if whole_rows(x, width) and whole_rows(y, width):
+        view = n, 1, channels, 1, height * width
+    workers = workers_for(x.size, threads)
+    status = ahead.call_scale(view, (*args, sets, max_value, pixel == 1), workers)
+    release(room)
+    return status
 
 
 @public

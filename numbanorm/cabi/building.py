@@ -14,6 +14,7 @@ from pathlib import Path
 from numbanorm._status import RULES, Status
 from numbanorm.cabi.declarations import (
     ABI_VERSION,
+    IMAGE_TYPES,
     TYPES,
     Function,
     filled,
@@ -146,8 +147,10 @@ def _write_objects(work: Path) -> None:
     """Compile all types, for all targets, each in a process of its own, as many as processors."""
     module = [sys.executable, "-m", "numbanorm.cabi.objects"]
     running = [
-        subprocess.Popen([*module, kind, str(work), *targets()], env=_plain_environment())
-        for kind in TYPES
+        subprocess.Popen(
+            [*module, ",".join(kinds), str(work), *targets()], env=_plain_environment()
+        )
+        for kinds in (*([kind] for kind in TYPES), IMAGE_TYPES)
     ]
     if any([process.wait() for process in running]):
         raise BuildError("the functions must compile, got an error (above)")

@@ -36,6 +36,14 @@ TYPES = {
     "bf16": ("uint16_t", "float"),
 }
 
+# What X and Y stand for in functions of images, which end in ``_I`` there.
+IMAGE_TYPES = {
+    f"{x}_{y}": (integer, kind)
+    for x, integer in (("u8", "uint8_t"), ("u16", "uint16_t"), ("i16", "int16_t"))
+    for y, kind in (("f32", "float"), ("f16", "uint16_t"), ("bf16", "uint16_t"))
+}
+IMAGE_TYPES["f32_f32"] = ("float", "float")
+
 # Longest line of a declaration, without its semicolon.
 _COLUMNS = 99
 
@@ -54,7 +62,7 @@ class Function:
     returns, parameters : str
         C's text of what it returns and takes.
     kind : str
-        Of `TYPES`, or "" where there is but one.
+        Of `TYPES` or `IMAGE_TYPES`, or "" where there is but one.
     """
 
     name: str
@@ -103,6 +111,10 @@ def _template(name: str) -> str:
 
 
 def _typed(text: str, kind: str) -> str:
+    if kind in IMAGE_TYPES:
+        x, y = IMAGE_TYPES[kind]
+        text = re.sub(r"\bX\b", x, text).replace("_I(", f"_{kind}(")
+        return re.sub(r"\bY\b", y, text)
     data, parameter = TYPES[kind]
     text = re.sub(r"\bT\b", data, text).replace("_T", f"_{kind}")
     return re.sub(r"\bP\b", parameter, text)
@@ -120,7 +132,7 @@ def _commented(name: str) -> tuple[tuple[str, tuple[Function, ...]], ...]:
     """Return each comment of a template with the functions it describes."""
     found = []
     for comment, text in _DECLARATION.findall(_template(name)):
-        kinds = list(TYPES) if "_T(" in text else [""]
+        kinds = list(TYPES) if "_T(" in text else list(IMAGE_TYPES) if "_I(" in text else [""]
         comment = comment.replace("_T", "_f32") if "_T(" in text else comment
         prototypes = [part.strip() + ";" for part in text.split(";") if part.strip()]
         functions = [
@@ -207,6 +219,15 @@ def ffi() -> FFI:
     return made
 
 
+def _seen(one: Function, i: int, kind: Any, bits: Any, floats: dict[str, Any]) -> Any:
+    """Return the type of a function's i-th argument: 16-bit floats, where C has their bits."""
+    if kind != bits:
+        return kind
+    x, _, y = one.kind.partition("_")
+    # The first argument of a function of images is the result.
+    return floats.get(y if i == 0 and y else x, bits)
+
+
 def signatures() -> dict[str, Any]:
     """Return Numba's signature of each function that is compiled from Python."""
     from numba.core import types
@@ -222,7 +243,7 @@ def signatures() -> dict[str, Any]:
     found = {one: map_type(fields[one.field].type) for one in functions()}
     return {
         one.name: signature.return_type(
-            *(floats.get(one.kind, bits) if kind == bits else kind for kind in signature.args)
+            *(_seen(one, i, kind, bits, floats) for i, kind in enumerate(signature.args))
         )
         for one, signature in found.items()
     }

@@ -1,4 +1,4 @@
-"""Object files of the C functions: ``python -m numbanorm.cabi.objects KIND FOLDER TARGET...``.
+"""Object files of the C functions: ``python -m numbanorm.cabi.objects KIND,... FOLDER TARGET...``.
 
 The shared library runs this in a process of its own for each type, side by side. Numba's part of
 the work is done once; LLVM's once for every target, a name that a compiler knows a processor by.
@@ -54,4 +54,5 @@ def write(kind: str, folder: Path, targets: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    write(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])
+    for name in sys.argv[1].split(","):
+        write(name, Path(sys.argv[2]), sys.argv[3:])

@@ -45,8 +45,8 @@ class Images(NamedTuple):
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one."""
-        whole = isinstance(self.arrays, np.ndarray)
-        return self.arrays.shape[1:] if whole else self.arrays[0].shape
+        arrays = self.arrays
+        return arrays.shape[1:] if isinstance(arrays, np.ndarray) else arrays[0].shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -251,14 +251,14 @@ def _check_out(
 ) -> None:
     """Check the array results go to: it may be the images, where they stay in their places."""
     height, width, channels = images.sizes
-    shape = (height, width, channels) if to == "NHWC" else (channels, height, width)
-    shape = shape if images.single else (len(images.arrays), *shape)
+    one = (height, width, channels) if to == "NHWC" else (channels, height, width)
+    shape = one if images.single else (len(images.arrays), *one)
     checks.result(out, shape, dtype, "the result")
     if not isinstance(images.arrays, np.ndarray):
         checks.apart(out, tuple(images.arrays), "images in a sequence")
         return
     source = images.arrays[0] if images.single else images.arrays
     in_place = to == images.layout and not reverse and dtype == images.dtype
-    for one in memory.overlapping(out, (source, given.as_array("images", given_as))):
-        if not in_place or not memory.same_memory(out, one):
+    for other in memory.overlapping(out, (source, given.as_array("images", given_as))):
+        if not in_place or not memory.same_memory(out, other):
             raise ValueError("out must be images itself or share no memory with it, got an overlap")

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from numbanorm._types import Array, Layout, WithStats
 
+Over = Literal["image", "channel", "batch"]
+
 # Of the red, green and blue of ImageNet's training images, as shares of 255: what the models that
 # torchvision, timm and Keras offer were trained with.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -83,7 +85,7 @@ def normalize_images(
 
     Decoded one by one, in OpenCV's order, some mirrored, into a batch that is there already::
 
-        >>> decoded = [np.zeros((224, 224, 3), np.uint8), np.zeros((224, 224, 3), np.uint8)[:, ::-1]]
+        >>> decoded = [photos[0], photos[1][:, ::-1]]
         >>> batch = np.empty((8, 3, 224, 224), np.float32)
         >>> y = nbn.normalize_images(
         ...     decoded, 0.5, 0.5, to="NCHW", reverse_channels=True, out=batch[2:4]
@@ -95,19 +97,19 @@ def normalize_images(
 # fmt: off
 @overload
 def standardize_images(
-    images: ArrayLike | Sequence[ArrayLike], *, over: Literal["image", "channel", "batch"] = "image",
+    images: ArrayLike | Sequence[ArrayLike], *, over: Over = "image",
     eps: float = 0.0, floor: float | None = None, layout: Layout = "NHWC", to: Layout | None = None,
     dtype: DTypeLike = np.float32, return_stats: Literal[False] = False, out: Array | None = None,
 ) -> Array: ...
 @overload
 def standardize_images(
-    images: ArrayLike | Sequence[ArrayLike], *, over: Literal["image", "channel", "batch"] = "image",
+    images: ArrayLike | Sequence[ArrayLike], *, over: Over = "image",
     eps: float = 0.0, floor: float | None = None, layout: Layout = "NHWC", to: Layout | None = None,
     dtype: DTypeLike = np.float32, return_stats: Literal[True], out: Array | None = None,
 ) -> WithStats: ...
 @overload
 def standardize_images(
-    images: ArrayLike | Sequence[ArrayLike], *, over: Literal["image", "channel", "batch"] = "image",
+    images: ArrayLike | Sequence[ArrayLike], *, over: Over = "image",
     eps: float = 0.0, floor: float | None = None, layout: Layout = "NHWC", to: Layout | None = None,
     dtype: DTypeLike = np.float32, return_stats: bool, out: Array | None = None,
 ) -> Array | WithStats: ...
@@ -115,7 +117,7 @@ def standardize_images(
 def standardize_images(
     images: ArrayLike | Sequence[ArrayLike],
     *,
-    over: Literal["image", "channel", "batch"] = "image",
+    over: Over = "image",
     eps: float = 0.0,
     floor: float | None = None,
     layout: Layout = "NHWC",
@@ -124,7 +126,7 @@ def standardize_images(
     return_stats: bool = False,
     out: Array | None = None,
 ) -> Array | WithStats:
-    """Return ``(images - mean) / max(sqrt(var + eps), floor)``, by the images' own mean and variance.
+    """Return ``(images - mean) / max(sqrt(var + eps), floor)``, by the images' own statistics.
 
     Parameters
     ----------

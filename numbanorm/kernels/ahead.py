@@ -20,10 +20,12 @@ from numbanorm._status import MEMORY, OK
 from numbanorm.kernels import routes
 from numbanorm.kernels.compile import bundles
 from numbanorm.kernels.operations.finishing import put_variances
+from numbanorm.kernels.operations.images import normalize as normalize_images
 from numbanorm.kernels.simd.pointers import BYTES, I64
 from numbanorm.kernels.simd.storage import FLOATS, compute_type
 
 _POINTERS = {str(kind): types.CPointer(kind) for kind in FLOATS}
+_INTEGERS = {str(kind): types.CPointer(kind) for kind in (types.uint8, types.uint16, types.int16)}
 
 
 def moments(batch, outer, group, width, run, x, mean, var, workers):  # type: ignore[no-untyped-def]
@@ -60,14 +62,27 @@ def backward(
     return routes.backward(view, (*args, training != 0, centred != 0), workers)
 
 
-# Each operation and its arguments between view and workers: pointers to x's type, parameters,
-# statistics, numbers and flags.
+def scale(
+    count, height, channels, one, width, images, y, x, mean, std, sets, most, planar, workers
+):  # type: ignore[no-untyped-def]
+    """See `images.normalize`."""
+    args = images, y, x, mean, std, sets, most, planar != 0
+    return normalize_images((count, height, channels, one, width), args, workers)
+
+
+# Each operation and its arguments between view and workers: pointers to x's type, a result's,
+# parameters, statistics and integers, numbers and flags.
 OPERATIONS: dict[str, tuple[Any, str]] = {
     "moments": (moments, "xss"),
     "affine": (affine, "xxppssnf"),
     "normalize": (normalize, "xxppssnf"),
     "backward": (backward, "xppxxpssff"),
+    "scale": (scale, "iyxssfnf"),
 }
+
+# The kinds of arrays each is compiled for: x's, or x's and its result's.
+_KINDS = {operation: list(_POINTERS) for operation in OPERATIONS}
+_KINDS["scale"] = [f"{x}_{y}" for x in (*_INTEGERS, *_POINTERS) for y in _POINTERS]
 
 
 class Loader(NamedTuple):
@@ -86,7 +101,7 @@ class Loader(NamedTuple):
         _load(self)
 
 
-_LOADERS = [Loader(operation, kind) for operation in OPERATIONS for kind in _POINTERS]
+_LOADERS = [Loader(operation, kind) for operation in OPERATIONS for kind in _KINDS[operation]]
 
 # Pointers to operations, null until they are loaded; the last one is to what loads them.
 _slots = (ctypes.c_void_p * (len(_LOADERS) + 1))()
@@ -107,8 +122,15 @@ _slots[len(_LOADERS)] = ctypes.cast(_resolve, ctypes.c_void_p).value
 @cache
 def _load(loader: Loader) -> None:
     function, letters = OPERATIONS[loader.operation]
-    x, statistics = _POINTERS[loader.kind], _POINTERS["float64"]
-    pointers = {"x": x, "p": types.CPointer(compute_type(x.dtype)), "s": statistics}
+    known, (first, _, second) = _INTEGERS | _POINTERS, loader.kind.partition("_")
+    x, y = known[first], known[second or first]
+    pointers = {
+        "x": x,
+        "y": y,
+        "p": types.CPointer(compute_type(x.dtype)),
+        "s": _POINTERS["float64"],
+        "i": types.CPointer(types.int64),
+    }
     kinds: dict[str, Any] = {"n": types.float64, "f": types.int64, **pointers}
     signature = types.int64(*[types.int64] * 5, *[kinds[one] for one in letters], types.int64)
     # Another name than the pointer's: the linker would take the one for the other.
@@ -146,7 +168,9 @@ def _call(operation: str) -> Any:
     wanted = [{"n": types.float64, "f": types.int64}.get(one) for one in letters]
 
     def typed(_: Any, view: Any, args: Any, workers: Any) -> Any:
-        loader = Loader(operation, str(args[0].dtype))
+        kinds = args[2].dtype, args[1].dtype
+        kind = "_".join(map(str, kinds)) if operation == "scale" else str(args[0].dtype)
+        loader = Loader(operation, kind)
 
         def codegen(context: Any, builder: Any, sig: Any, given: Any) -> Any:
             loader()
@@ -166,4 +190,4 @@ def _call(operation: str) -> Any:
     return intrinsic(typed)
 
 
-call_moments, call_affine, call_normalize, call_backward = map(_call, OPERATIONS)
+call_moments, call_affine, call_normalize, call_backward, call_scale = map(_call, OPERATIONS)

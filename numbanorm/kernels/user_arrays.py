@@ -14,6 +14,7 @@ from numba.extending import intrinsic
 
 from numbanorm._status import OK, Status
 from numbanorm.kernels.compile.options import inlined
+from numbanorm.kernels.loops.staging import Strides
 from numbanorm.kernels.simd.pointers import I64, put
 from numbanorm.kernels.simd.sixteen import bfloat16, float16
 from numbanorm.kernels.simd.storage import FLOATS, compute_type
@@ -107,6 +108,32 @@ def elements(_: Any, array: Any) -> Any:
         return I64(0)
 
     return types.int64(array), codegen
+
+
+@intrinsic
+def pixels(_: Any, array: Any) -> Any:
+    """Return a pointer to the first element of an array of rank 4, of any strides."""
+    known = (*FLOATS, types.uint8, types.uint16, types.int16)
+    if not isinstance(array, types.Array) or array.ndim != 4 or array.dtype not in known:
+        raise TypingError(f"images must be an array of 4 dimensions, of a known dtype, got {array}")
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return cgutils.create_struct_proxy(array)(context, builder, args[0]).data
+
+    return types.CPointer(array.dtype)(array), codegen
+
+
+@inlined
+def element_strides(array):
+    """Return how many elements apart rows, pixels and channels of images are."""
+    size = array.itemsize
+    return Strides(array.strides[1] // size, array.strides[2] // size, array.strides[3] // size)
+
+
+@inlined
+def whole_rows(array, width):
+    """Return whether the rows of images follow one another as their pixels do."""
+    return array.strides[1] == width * array.strides[2]
 
 
 @inlined

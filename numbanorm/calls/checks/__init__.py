@@ -43,9 +43,9 @@ from numbanorm.calls.checks.sizes import (
 )
 
 __all__ = [
-    "DTYPES", "INTEGERS", "apart", "batch_size", "channels", "correction", "data", "dtype", "epsilon", "finite",
-    "group_size", "grouping", "groups", "inference", "integer", "last_sizes", "layout", "like",
-    "normalized_shape", "norms", "numbers", "of_channels", "optional", "out", "parameter", "pixels", "result",
-    "running", "shape",
-    "spatial_size", "statistic",
+    "DTYPES", "INTEGERS", "apart", "batch_size", "channels", "correction", "data", "dtype",
+    "epsilon", "finite", "group_size", "grouping", "groups", "inference", "integer",
+    "last_sizes", "layout", "like", "normalized_shape", "norms", "numbers", "of_channels",
+    "optional", "out", "parameter", "pixels", "result", "running", "shape", "spatial_size",
+    "statistic",
 ]  # fmt: skip

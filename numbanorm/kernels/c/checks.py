@@ -1,19 +1,16 @@
 """What C's arguments must be: each check returns a status, and none writes."""
 
 import math
-from typing import Any
-
-from numba.core import types
-from numba.extending import intrinsic
 
 from numbanorm._status import Status
 from numbanorm.kernels.compile.options import inlined, leaf
-from numbanorm.kernels.simd.pointers import I64
+from numbanorm.kernels.simd.pointers import address
 from numbanorm.kernels.simd.storage import itemsize
 
 OK, NULL, SIZE, LAYOUT = map(int, (Status.OK, Status.NULL, Status.SIZE, Status.LAYOUT))
 EPS, MOMENTUM, CORRECTION = map(int, (Status.EPS, Status.MOMENTUM, Status.CORRECTION))
 GROUPS, ONE_VALUE = int(Status.GROUPS), int(Status.ONE_VALUE)
+SCALE = int(Status.SCALE)
 ALIGNMENT, OVERLAP = int(Status.ALIGNMENT), int(Status.OVERLAP)
 
 NCHW, NHWC = 0, 1
@@ -23,16 +20,6 @@ NONE = (0, 0, 0)
 
 # Elements of the largest array: with 8 bytes each, they and as many more can still be counted.
 MOST = 2**58
-
-
-@intrinsic
-def address(_: Any, p: Any) -> Any:
-    """Return a pointer as an integer, to be compared."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.ptrtoint(args[0], I64)
-
-    return types.int64(p), codegen
 
 
 @inlined

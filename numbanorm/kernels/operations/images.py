@@ -25,6 +25,7 @@ from numbanorm.kernels.loops.scaling import (
 from numbanorm.kernels.loops.staging import Strides, stage_pixels, stage_planes
 from numbanorm.kernels.simd.memory import fence, lanes
 from numbanorm.kernels.simd.pointers import (
+    address,
     allocate,
     as_like,
     at,
@@ -33,6 +34,7 @@ from numbanorm.kernels.simd.pointers import (
     is_null,
     pointer,
     pointer_in,
+    put_integer,
     release,
     stack_doubles,
 )
@@ -80,6 +82,17 @@ def image_of(images, i, y, x):
     x_strides = Strides(integer_in(p, 1), integer_in(p, 2), integer_in(p, 3))
     y_strides = Strides(integer_in(p, 5), integer_in(p, 6), integer_in(p, 7))
     return Image(pointer_in(p, 0, x), x_strides, pointer_in(p, 4, y), y_strides)
+
+
+@inlined
+def put_image(images, i, image):
+    """Write the i-th row of the table of images."""
+    p = at(images, i * ENTRY)
+    put_integer(p, 0, address(image.x))
+    put_integer(p, 4, address(image.y))
+    for k in range(3):
+        put_integer(p, 1 + k, image.x_strides[k])
+        put_integer(p, 5 + k, image.y_strides[k])
 
 
 @inlined
@@ -264,6 +277,16 @@ def worker(queue, view, args):
         unit, stop = following(queue, units, 1, False, unit, stop)
     if how.streamed:
         fence()
+
+
+@leaf
+def can_scale(mean, std, n, most):
+    """Return whether n means and deviations, and what stands for 1, are such as one divides by."""
+    found = math.isfinite(most) and most != 0.0
+    for i in range(n):
+        m, s = get(mean, i), get(std, i)
+        found = found and math.isfinite(m) and math.isfinite(s) and s != 0.0
+    return found
 
 
 # --- all ------------------------------------------------------------------------------------------

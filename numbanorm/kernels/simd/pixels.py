@@ -46,7 +46,7 @@ def _order(
     """Return an order by what generates its vectors, ``(builder, x, plane, dtype)``."""
 
     def read(_: Any, x: Any, plane: Any) -> Any:
-        result = types.UniTuple(native(x.dtype), channels)
+        result: Any = types.Tuple([native(x.dtype)] * channels)
 
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             found = vectors(builder, *args, x.dtype)

@@ -61,6 +61,16 @@ def optional(_: Any, array: Any) -> Any:
 
 
 @intrinsic
+def address(_: Any, p: Any) -> Any:
+    """Return a pointer as an integer, to be compared or kept."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.ptrtoint(args[0], I64)
+
+    return types.int64(p), codegen
+
+
+@intrinsic
 def pointer_in(_: Any, table: Any, i: Any, like: Any) -> Any:
     """Return the address in table[i], an int64, as a pointer like another one."""
 
@@ -265,6 +275,13 @@ def release(_: Any, room: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(room), codegen
+
+
+@intrinsic
+def as_integers(_: Any, room: Any) -> Any:
+    """Return room, as a pointer to int64s."""
+    typed = types.CPointer(types.int64)(room)
+    return typed, lambda context, builder, sig, args: builder.bitcast(args[0], I64.as_pointer())
 
 
 @intrinsic
