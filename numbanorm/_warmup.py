@@ -42,12 +42,14 @@ def _views(norm: str) -> Iterator[views.View]:
                         yield views.group_view(first, n, channels, spatial, groups)
 
 
-NORMS = "batch", "instance", "group", "layer", "rms"
+NORMS = "batch", "instance", "group", "layer", "rms", "images"
 
 
 def _routes(norm: str) -> set[tuple[str, int]]:
     """Return the operations that a norm may come to, and along which way through memory."""
-    found = set()
+    found: set[tuple[str, int]] = set()
+    if norm == "images":
+        return found
     for view in _views(norm):
         ways = {routes.forward_route(view, 16, number) for number in (1, 2, 16)}
         found |= {("normalize", way) for way in ways if way != routes.TWO_PASSES}
@@ -85,6 +87,8 @@ def _steps(norms: Iterable[str], dtypes: Iterable[np.dtype[Any]], jit: bool, c: 
         for norm in norms:
             for operation, way in sorted(_routes(norm)):
                 steps[operation, way, dtype] = _operation(operation, way, dtype)
+        if "images" in norms:
+            steps["images", dtype] = f"images of uint8, to {dtype}", partial(_images, dtype)
         steps[dtype,] = f"statistics, {dtype}", partial(_finish, dtype)
         if jit:
             steps |= _for_numba(dtype)
@@ -113,6 +117,15 @@ def _operation(operation: str, way: int, dtype: np.dtype[Any]) -> Step:
             _compile(driver, (0,) * 5, args, 1)
 
     return name, compile_all
+
+
+def _images(dtype: np.dtype[Any]) -> None:
+    """Compile what is done with decoded images."""
+    kernels, x, table = lookup.kernels(), np.empty(0, np.uint8), np.empty(0, np.int64)
+    y, numbers = operations.handed_over(np.empty(0, dtype)), np.empty(0)
+    args = table, y, x, numbers, numbers, 1, 255.0, True
+    _compile(kernels.images.normalize.driver, (0,) * 5, args, 1)
+    _compile(kernels.integers.sums.driver, (0,) * 5, (x, table), 1)
 
 
 def _finish(dtype: np.dtype[Any]) -> None:
@@ -173,10 +186,11 @@ def warmup(
 
     Parameters
     ----------
-    norms : iterable of {'batch', 'instance', 'group', 'layer', 'rms'}, optional
-        Those wanted, all if not given. 'batch' includes the statistics of channels.
+    norms : iterable of {'batch', 'instance', 'group', 'layer', 'rms', 'images'}, optional
+        Those wanted, all if not given. 'batch' includes the statistics of channels; 'images' are
+        those of uint8, to each dtype.
     dtypes : iterable of dtype_like, optional
-        Of x; float32 and float64 if not given.
+        Of x, or of what becomes of images; float32 and float64 if not given.
     jit : bool
         Whether to compile what `numbanorm.jit` offers to Numba code, too.
     c : bool

@@ -45,7 +45,9 @@ def _present(parameter: Array | None, like: Array) -> Array:
 
 def handed_over(array: Array) -> Array:
     """Return an array as kernels take it: floats of 16 bits, which Numba has none of, as bytes."""
-    return array if array.itemsize > 2 else array.view(_BYTES[array.dtype == _FLOAT16])
+    if array.itemsize != 2 or array.dtype in checks.INTEGERS:
+        return array
+    return array.view(_BYTES[array.dtype == _FLOAT16])
 
 
 def computed(parameter: Array | None, dtype: np.dtype[Any]) -> Array | None:
@@ -94,8 +96,7 @@ def scale(
     count, height, channels, _, width = view
     elements = count * height * channels * width
     number = workers_for(elements, counts.get())
-    y, x = handed_over(np.empty(0, result)), np.empty(0, dtype)
-    x = x if dtype in checks.INTEGERS else handed_over(x)
+    y, x = handed_over(np.empty(0, result)), handed_over(np.empty(0, dtype))
     args = images.ravel(), y, x, mean.ravel(), std.ravel(), len(mean), most, planar
     workers.run(lookup.kernels().images.normalize, view, args, number)
 
