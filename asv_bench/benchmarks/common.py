@@ -11,9 +11,9 @@ from .kinds import NORMS
 
 
 @lru_cache(maxsize=2)
-def inputs(norm, shape, layout):
+def inputs(norm, shape, layout, dtype="float32"):
     """Return the arrays of a norm and a shape; the last two are kept."""
-    return NORMS[norm](shape, layout)
+    return NORMS[norm](shape, layout, dtype)
 
 
 def side_by_side(candidates, seconds=0.4, least=5):

@@ -1,6 +1,7 @@
 """Print a table: our time, and those of memory alone and of peers divided by it, measured in turn.
 
-python asv_bench/benchmarks/compare.py [--norm NAME] [--threads N] [--shapes 32x64x56x56,...]
+python asv_bench/benchmarks/compare.py [--norm NAME] [--threads N] [--dtype NAME]
+    [--shapes 32x64x56x56,...]
 """
 
 import argparse
@@ -14,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 COLUMNS = ["memory", "torch", "ort", "oneDNN"]
 
 
-def table(norm, shapes, onednn):
+def table(norm, shapes, onednn, dtype):
     """Print a line per shape, layout and mode, then the geometric means of each."""
     from benchmarks.common import NORMS, inputs, limited, side_by_side
 
@@ -23,12 +24,14 @@ def table(norm, shapes, onednn):
     print(f"{norm + ' norm':15} {'layout':6} {'mode':8} {'us':>9} {header}")
     for name in shapes or kind.shapes:
         for layout in kind.layouts:
-            data = inputs(norm, name, layout)
+            data = inputs(norm, name, layout, dtype)
             peer = onednn.calls(data.shape, layout) if onednn and norm == "batch" else {}
+            others = {"torch": data.torch, "ort": data.onnx, "oneDNN": peer.get}
+            # Of the peers only PyTorch mixes 16-bit x with float32 parameters.
+            others = others if dtype == "float32" else {"torch": data.torch}
             for mode in kind.modes:
                 calls = {"ours": data.ours(mode), **data.limits(mode)}
-                peers = {"torch": data.torch, "ort": data.onnx, "oneDNN": peer.get}
-                calls |= {k: call for k, find in peers.items() if (call := find(mode))}
+                calls |= {k: call for k, find in others.items() if (call := find(mode))}
                 times = limited(side_by_side(calls))
                 ours = times["ours"]
                 row = [times.get(k, math.nan) / ours for k in COLUMNS]
@@ -57,6 +60,7 @@ def main():
     parser.add_argument("--norm", default="batch")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--shapes", type=lambda text: text.split(","), default=[])
+    parser.add_argument("--dtype", default="float32", help="float16 and bfloat16 too")
     arguments = parser.parse_args()
     # oneDNN, Numba and PyTorch read it when they are loaded.
     os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
@@ -65,8 +69,10 @@ def main():
 
     nbn.set_num_threads(arguments.threads)
     print(f"{arguments.threads} threads")
-    library = onednn.load() if arguments.norm == "batch" else None
-    table(arguments.norm, arguments.shapes, library)
+    library = onednn.load() if (arguments.norm, arguments.dtype) == ("batch", "float32") else None
+    if arguments.dtype == "bfloat16":
+        import ml_dtypes  # noqa: F401
+    table(arguments.norm, arguments.shapes, library, arguments.dtype)
 
 
 if __name__ == "__main__":

@@ -39,11 +39,11 @@ ROWS = [
 ]
 
 
-def aligned(shape, fill=None):
-    """Return a float32 array on a 64-byte boundary whose pages are there already."""
+def aligned(shape, fill=None, dtype=np.float32):
+    """Return an array on a 64-byte boundary whose pages are there already."""
     size = int(np.prod(shape))
-    buffer = np.zeros(size + 16, np.float32)
-    start = (-buffer.ctypes.data % 64) // 4
+    buffer = np.zeros(size + 32, dtype)
+    start = (-buffer.ctypes.data % 64) // buffer.itemsize
     x = buffer[start : start + size].reshape(shape)
     x[...] = 0 if fill is None else np.resize(fill, shape)
     return x
@@ -58,12 +58,14 @@ class Norm:
     layouts = ("NCHW", "NHWC")
     modes = ("train", "backward")
 
-    def __init__(self, name, layout):
+    def __init__(self, name, layout, dtype="float32"):
         self.shape, self.layout = tuple(map(int, name.split("x"))), layout
+        self.dtype = np.dtype(dtype)
         n, *rest = self.shape
         arranged = self.shape if layout == "NCHW" else (n, *rest[1:], rest[0])
         some = np.random.default_rng(0).standard_normal(999_983).astype(np.float32)
-        self.x, self.dy, self.y = aligned(arranged, some), aligned(arranged), aligned(arranged)
+        self.x = aligned(arranged, some, self.dtype)
+        self.dy, self.y = (aligned(arranged, dtype=self.dtype) for _ in range(2))
         self.dy[...] = np.resize(some[::-1], arranged)
         size = self.parameters()
         self.weight, self.bias = np.full(size, 1.5, np.float32), np.full(size, 0.5, np.float32)
@@ -96,7 +98,10 @@ class Norm:
         torch.set_num_threads(nbn.get_num_threads())
 
         def tensor(a):
-            t = torch.from_numpy(a)
+            if a.dtype.name == "bfloat16":
+                t = torch.from_numpy(a.view(np.int16)).view(torch.bfloat16)
+            else:
+                t = torch.from_numpy(a)
             return t.permute(0, 3, 1, 2) if self.layout == "NHWC" and t.ndim == 4 else t
 
         return torch, *map(tensor, (self.x, self.dy, self.y, self.weight, self.bias))
@@ -142,10 +147,10 @@ class Norm:
 class Batch(Norm):
     shapes, modes = BATCH, ("train", "eval", "backward")
 
-    def __init__(self, name, layout):
+    def __init__(self, name, layout, dtype="float32"):
         count = int(name.split("x")[1])
         self.running = np.zeros(count, np.float32), np.ones(count, np.float32)
-        super().__init__(name, layout)
+        super().__init__(name, layout, dtype)
 
     def forward(self, training=True, **more):
         given = *self.running, self.weight, self.bias, training
@@ -226,9 +231,9 @@ class Instance(Norm):
 class Group(Norm):
     shapes = IMAGES
 
-    def __init__(self, name, layout):
+    def __init__(self, name, layout, dtype="float32"):
         self.groups = 32 if int(name.split("x")[1]) % 32 == 0 else 10
-        super().__init__(name, layout)
+        super().__init__(name, layout, dtype)
 
     def forward(self, **more):
         given = self.groups, self.weight, self.bias
