@@ -96,7 +96,9 @@ def times(x: Images, gamma: Images, beta: Images) -> None:
 
 def photos() -> None:
     """Normalise decoded images for a network, beside what is written in NumPy."""
-    heading("64 decoded images of 224 x 224: uint8 NHWC to float32 NCHW, by ImageNet's mean and std")
+    heading(
+        "64 decoded images of 224 x 224: uint8 NHWC to float32 NCHW, by ImageNet's mean and std"
+    )
     decoded = np.random.default_rng(0).integers(0, 256, (64, 224, 224, 3), np.uint8)
     out = np.empty((64, 3, 224, 224), np.float32)
     mean, std = (np.array(a, np.float32) for a in (nbn.IMAGENET_MEAN, nbn.IMAGENET_STD))
