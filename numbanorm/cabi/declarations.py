@@ -1,8 +1,8 @@
 """The C functions: one table, from which header, cffi's declarations and Numba's signatures come.
 
 `functions.h.in` declares, with a comment, each function that is compiled from Python; ``T`` stands
-for the type of x, ``P`` for that of parameters, and ``_T`` for ``_f32`` and so on. `library.h.in` declares what only the
-shared library has, and `numbanorm.h.in` is the rest of the header.
+for the type of x, ``P`` for that of parameters, and ``_T`` for ``_f32`` and so on. `library.h.in`
+declares what only the shared library has, and `numbanorm.h.in` is the rest of the header.
 """
 
 from __future__ import annotations
@@ -215,8 +215,9 @@ def signatures() -> dict[str, Any]:
     from numbanorm.kernels.simd.sixteen import bfloat16, float16
 
     map_type: Any = cffi_utils.map_type
-    bits = types.CPointer(types.uint16)
-    floats = {"f16": types.CPointer(float16), "bf16": types.CPointer(bfloat16)}
+    pointer: Any = types.CPointer
+    bits = pointer(types.uint16)
+    floats = {"f16": pointer(float16), "bf16": pointer(bfloat16)}
 
     fields = dict(ffi().typeof("nbn_api").fields)
     found = {one: map_type(fields[one.field].type) for one in functions()}
