@@ -122,7 +122,8 @@ def float16(x):
     Returns
     -------
     array
-        The same memory. It has a size and a shape; Numba can do nothing else with it.
+        The same memory, for compiled code only. It has a size and a shape, and slices of it are
+        such arrays; Numba can read and write no element.
 
     Examples
     --------
