@@ -15,9 +15,10 @@ number.
 
 Arrays are C-contiguous and of the view's sizes, in whatever shape; all of one call have x's dtype,
 float32 or float64, apart from statistics, which are float64: anything else is refused when Numba
-compiles the call. Numba has no arrays of 16-bit floats: pass ``x.view(np.uint16)`` to your function
-and `float16` or `bfloat16` of it on to these; weights, biases and their gradients are then float32. What is written may overlap no other argument but those said. None, or an empty
-array, stands for no weight, no bias, and for a gradient that is not wanted.
+compiles the call. Numba has no arrays of 16-bit floats: pass ``x.view(np.uint16)`` to your
+function, and what `float16` or `bfloat16` make of that to the functions here; weights, biases and
+their gradients are then float32. What is written may overlap no other argument but those said.
+None, or an empty array, stands for no weight, no bias, and for a gradient that is not wanted.
 
 An operation is compiled for x's dtype when code that calls it first is, for some 10 seconds; from
 then on numbanorm's cache has it for all of them (`numbanorm.warmup` does it ahead). A function with
@@ -129,7 +130,8 @@ def float16(x):
     Returns
     -------
     array
-        The same memory. It has a size and a shape; Numba can do nothing else with it.
+        The same memory, for compiled code only. It has a size and a shape, and slices of it are
+        such arrays; Numba can read and write no element.
 
     Examples
     --------

@@ -47,6 +47,9 @@ LARGE = [
 DTYPES = [np.float32, np.float64]
 LAYOUTS = ["NCHW", "NHWC"]
 
+# What x may be, as errors name it.
+FLOATS = "float16, bfloat16, float32 or float64"
+
 EPS = {np.dtype(np.float32): 2.0**-23, np.dtype(np.float64): 2.0**-52}
 
 # Gradients, relative to their largest element: DESIGN.md 3 for float32. For float64, M sums of

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from cases import FLOATS
 
 import numbanorm as nbn
 
@@ -30,12 +31,14 @@ class Torn:
 BATCH_NORM = [
     ("rank 0", {"x": np.float32(1)}, ValueError, "x must have 2 or more dimensions, got shape ()"),
     ("rank 1", {"x": ONES}, ValueError, "x must have 2 or more dimensions, got shape (3,)"),
-    ("int x", {"x": X.astype(int)}, TypeError, "x must be float32 or float64, got int64"),
-    ("bool x", {"x": X > 0}, TypeError, "x must be float32 or float64, got bool"),
-    ("half x", {"x": X.astype("f2")}, TypeError, "x must be float32 or float64, got float16"),
-    ("complex x", {"x": X * 1j}, TypeError, "x must be float32 or float64, got complex64"),
-    ("object x", {"x": X.astype(object)}, TypeError, "x must be float32 or float64, got object"),
-    ("string x", {"x": "abc"}, TypeError, "x must be float32 or float64, got <U3"),
+    ("int x", {"x": X.astype(int)}, TypeError, f"x must be {FLOATS}, got int64"),
+    ("bool x", {"x": X > 0}, TypeError, f"x must be {FLOATS}, got bool"),
+    ("int8 x", {"x": X.astype("i1")}, TypeError, f"x must be {FLOATS}, got int8"),
+    ("uint16 x", {"x": X.astype("u2")}, TypeError, f"x must be {FLOATS}, got uint16"),
+    ("long x", {"x": X.astype("g")}, TypeError, f"x must be {FLOATS}, got {np.dtype('g')}"),
+    ("complex x", {"x": X * 1j}, TypeError, f"x must be {FLOATS}, got complex64"),
+    ("object x", {"x": X.astype(object)}, TypeError, f"x must be {FLOATS}, got object"),
+    ("string x", {"x": "abc"}, TypeError, f"x must be {FLOATS}, got <U3"),
     (
         "ragged x",
         {"x": [[1.0], [1.0, 2.0]]},
@@ -147,7 +150,7 @@ def test_batch_norm(wrong, error, message, training):
 DY = [
     ("dy shape", {"dy": X[:1]}, ValueError, "dy must have x's shape (2, 3, 4), got (1, 3, 4)"),
     ("dy dtype", {"dy": X.astype("f8")}, TypeError, "dy must be float32 like x, got float64"),
-    ("dy int", {"dy": X.astype("i4")}, TypeError, "dy must be float32 or float64, got int32"),
+    ("dy int", {"dy": X.astype("i4")}, TypeError, f"dy must be {FLOATS}, got int32"),
     ("x rank", {"x": ONES, "dy": ONES}, ValueError, "x must have 2 or more dimensions"),
     ("mean", {"mean": ONES[:2]}, ValueError, "mean must have shape (3,), got (2,)"),
     ("rstd", {"rstd": ONES[:2]}, ValueError, "rstd must have shape (3,), got (2,)"),
@@ -170,7 +173,7 @@ def test_batch_norm_backward(wrong, error, message):
 
 CHANNELS = [
     (lambda: nbn.channel_mean_var(X[0, 0]), ValueError, "x must have 2 or more dimensions"),
-    (lambda: nbn.channel_mean_var(X > 0), TypeError, "x must be float32 or float64, got bool"),
+    (lambda: nbn.channel_mean_var(X > 0), TypeError, f"x must be {FLOATS}, got bool"),
     (
         lambda: nbn.channel_mean_var(X, layout=0),
         ValueError,
@@ -263,10 +266,10 @@ LAYERS = [
     ({"eps": -1}, ValueError, "eps must be finite and not negative, got -1"),
     ({"momentum": NAN}, ValueError, "momentum must be finite, got nan"),
     ({"layout": "HWC"}, ValueError, "layout must be 'NCHW' or 'NHWC', got 'HWC'"),
-    ({"dtype": "i4"}, TypeError, "dtype must be float32 or float64, got int32"),
+    ({"dtype": "i4"}, TypeError, f"dtype must be {FLOATS}, got int32"),
     ({"dtype": "float"}, None, ""),
-    ({"dtype": None}, TypeError, "dtype must be float32 or float64, got None"),
-    ({"dtype": "nonsense"}, TypeError, "dtype must be float32 or float64, got nonsense"),
+    ({"dtype": None}, TypeError, f"dtype must be {FLOATS}, got None"),
+    ({"dtype": "nonsense"}, TypeError, f"dtype must be {FLOATS}, got nonsense"),
 ]
 
 

@@ -10,6 +10,7 @@ import weakref
 import joblib
 import numpy as np
 import pytest
+from cases import FLOATS
 from processes import run
 
 import numbanorm as nbn
@@ -170,7 +171,7 @@ class TestCopies:
         assert wide(draw(1).astype(float)).dtype == np.float64
         assert layer.dtype == layer.weight.dtype == np.float32
         np.testing.assert_array_equal(wide.astype("f4").weight, layer.weight)
-        with pytest.raises(TypeError, match="dtype must be float32 or float64, got int32"):
+        with pytest.raises(TypeError, match=f"dtype must be {FLOATS}, got int32"):
             layer.astype(np.int32)
 
 

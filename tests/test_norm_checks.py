@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from cases import FLOATS
 
 import numbanorm as nbn
 
@@ -32,7 +33,7 @@ ROWS = [name for name in GOOD if name not in CHANNELS]
 
 # Which functions, what is wrong, the error and its message.
 WRONG = [
-    (GOOD, {"x": X.astype(int)}, TypeError, "x must be float32 or float64, got int64"),
+    (GOOD, {"x": X.astype(int)}, TypeError, f"x must be {FLOATS}, got int64"),
     (GOOD, {"weight": np.ones(5, "f4")}, ValueError, "weight must have shape "),
     (GOOD, {"weight": 1.0}, ValueError, ", got ()"),
     (CHANNELS, {"weight": np.ones(6)}, TypeError, "weight must be float32 like x, got float64"),

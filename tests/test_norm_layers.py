@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from cases import FLOATS
 
 import numbanorm as nbn
 
@@ -124,7 +125,7 @@ WRONG = [
     (lambda: nbn.LayerNorm("33"), TypeError, "normalized_shape must be an int, got '33'"),
     (lambda: nbn.LayerNorm(3, eps=-1), ValueError, "eps must be finite and not negative, got -1"),
     (lambda: nbn.RMSNorm(3, eps=-1), ValueError, "eps must be finite and not negative, got -1"),
-    (lambda: nbn.RMSNorm(3, dtype=int), TypeError, "dtype must be float32 or float64, got int64"),
+    (lambda: nbn.RMSNorm(3, dtype=int), TypeError, f"dtype must be {FLOATS}, got int64"),
     (lambda: nbn.LayerNorm(3)(draw((3, 4), 1)), ValueError, "normalized_shape must be x's last"),
     (lambda: nbn.InstanceNorm2d(3)(draw((3, 4), 1)), ValueError, "x must have 4 dimensions"),
     (lambda: nbn.InstanceNorm1d(3)(draw((2, 3, 1), 1)), ValueError, "x must have more than 1"),

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from cases import FLOATS
 from processes import run
 
 import numbanorm as nbn
@@ -121,8 +122,8 @@ def test_the_command(capsys):
     "arguments, message",
     [
         (["--norms", "weight"], "norms must be of 'batch', .*, got 'weight'"),
-        (["--dtypes", "float16"], "dtype must be float32 or float64, got float16"),
-        (["--dtypes", "no type"], "dtype must be float32 or float64, got no type"),
+        (["--dtypes", "int8"], f"dtype must be {FLOATS}, got int8"),
+        (["--dtypes", "no type"], f"dtype must be {FLOATS}, got no type"),
     ],
 )
 def test_what_is_not_known(capsys, arguments, message):

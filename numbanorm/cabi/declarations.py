@@ -1,8 +1,8 @@
 """The C functions: one table, from which header, cffi's declarations and Numba's signatures come.
 
 `functions.h.in` declares, with a comment, each function that is compiled from Python; ``T`` stands
-for the type of x, ``P`` for that of parameters, and ``_T`` for ``_f32`` and so on. `library.h.in` declares what only the
-shared library has, and `numbanorm.h.in` is the rest of the header.
+for the type of x, ``P`` for that of parameters, and ``_T`` for ``_f32`` and so on. `library.h.in`
+declares what only the shared library has, and `numbanorm.h.in` is the rest of the header.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ABI_VERSION = 2
 DIGESTS = {
     1: "d95a6f41090da0dcdaf2bd81d3fa15e98ea561f5dbcaf8d8ce36e69f63d7db3b",
-    2: "cf84484b75560aef789b7cb6306ffa1cd93c66d6e8f4236c393d84dc83b8863d",
+    2: "b58121f434932c4265c27d0870da6fda6d7197bdb24f2dabb5c7f342805a59f9",
 }
 
 # What the letters T and P stand for; of 16-bit floats C has but the bits.
@@ -236,8 +236,9 @@ def signatures() -> dict[str, Any]:
     from numbanorm.kernels.simd.sixteen import bfloat16, float16
 
     map_type: Any = cffi_utils.map_type
-    bits = types.CPointer(types.uint16)
-    floats = {"f16": types.CPointer(float16), "bf16": types.CPointer(bfloat16)}
+    pointer: Any = types.CPointer
+    bits = pointer(types.uint16)
+    floats = {"f16": pointer(float16), "bf16": pointer(bfloat16)}
 
     fields = dict(ffi().typeof("nbn_api").fields)
     found = {one: map_type(fields[one.field].type) for one in functions()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from array import array as typed_array
 from collections.abc import Iterator, Sequence
+from functools import partial
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,10 @@ def as_array(name: str, value: Any) -> NDArray[Any]:
         return array
     check(name, value)
     try:
-        if hasattr(kind, "__dlpack__") and not hasattr(kind, "__array__"):
+        if _is_bfloat16(value):
+            # NumPy takes its bits, in any strides.
+            array = value.view(sys.modules["torch"].int16).numpy().view(bfloat16())
+        elif hasattr(kind, "__dlpack__") and not hasattr(kind, "__array__"):
             array = np.from_dlpack(value)
         else:
             array = np.asarray(value)
@@ -45,6 +49,16 @@ def as_array(name: str, value: Any) -> NDArray[Any]:
         raise TypeError(
             f"{name} must be what np.asarray takes, got {kind.__name__} ({error}){remedy}"
         ) from error
+
+
+def bfloat16() -> np.dtype[Any] | None:
+    """Return the dtype bfloat16, or None where ml_dtypes, which NumPy has it from, is missing."""
+    try:
+        import ml_dtypes
+    except ImportError:
+        return None
+    found: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    return found
 
 
 def is_sequence(value: Any) -> bool:
@@ -62,7 +76,7 @@ def of_dtype(name: str, value: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
     odd = [leaf for leaf in _leaves(value) if not _is_number(leaf)]
     if odd:
         raise TypeError(f"{name} must be real numbers, got {odd[0]!r}")
-    if array.dtype.kind not in "fiuO":
+    if array.dtype.kind not in "fiuO" and array.dtype != bfloat16():
         raise TypeError(f"{name} must be real numbers, got {array.dtype}")
     try:
         with np.errstate(all="ignore"):
@@ -95,18 +109,21 @@ def remedy(name: str, dtype: np.dtype[Any]) -> str:
     return f": pass np.asarray({name}, np.float32)" if dtype.kind in "SUT" else ""
 
 
-def check(name: str, value: Any) -> None:
-    """Refuse what is more than its numbers, or has none that NumPy can see."""
+def check(name: str, value: Any, alone: bool = True) -> None:
+    """Refuse what is more than its numbers, or has none that NumPy can see.
+
+    Not `alone`, it is a part of what was given.
+    """
     kind = type(value)
     if isinstance(value, (list, tuple)):
         for i, item in enumerate(value):
             if type(item) not in _NUMBERS:
-                check(f"{name}[{i}]", item)
+                check(f"{name}[{i}]", item, False)
         return
     inner = _wrapped(name, value, kind)
     if inner is not None:
-        check(*inner)
-    for look in (_mask, _units, _sparse, _nulls, _tensor):
+        check(*inner, False)
+    for look in (_mask, _units, _sparse, _nulls, partial(_tensor, alone=alone)):
         trouble = look(name, value, kind)
         if trouble:
             raise TypeError(f"{name} {trouble}")
@@ -161,22 +178,31 @@ def _nulls(name: str, value: Any, kind: type) -> str:
     return f"has {count} missing values: pass {name}.fill_null(value)" if count else ""
 
 
-def _tensor(name: str, value: Any, kind: type) -> str:
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, getattr(sys.modules.get("torch"), "Tensor", ()))
+
+
+def _is_bfloat16(value: Any) -> bool:
+    """Return whether value is a tensor of a type that PyTorch can't tell NumPy."""
+    return _is_tensor(value) and value.dtype == sys.modules["torch"].bfloat16
+
+
+def _tensor(name: str, value: Any, kind: type, alone: bool) -> str:
     """Say what of a PyTorch tensor NumPy has no word for, and all that is to be done about it."""
-    torch: Any = sys.modules.get("torch")
-    tensor: Any = getattr(torch, "Tensor", ())
-    if not isinstance(value, tensor):
+    if not _is_tensor(value):
         return ""
     if value.is_meta:
         return "is a tensor on the device meta, which has no values: pass one that has"
+    strided = value.layout == sys.modules["torch"].strided
+    unknown = _is_bfloat16(value) and not (alone and bfloat16())
     troubles = (
         (value.requires_grad, "requires grad", "detach"),
-        (value.layout != torch.strided, f"has the layout {value.layout}", "to_dense"),
+        (not strided, f"has the layout {value.layout}", "to_dense"),
         (value.is_quantized, "is quantized", "dequantize"),
         (value.device.type != "cpu", f"is on the device {value.device}", "cpu"),
         (value.is_conj(), "is conjugated lazily", "resolve_conj"),
         (value.is_neg(), "is negated lazily", "resolve_neg"),
-        (value.dtype == torch.bfloat16, "is of bfloat16", "float"),
+        (unknown, "is of bfloat16, without ml_dtypes" if alone else "is of bfloat16", "float"),
     )
     found = [(what, f".{method}()") for true, what, method in troubles if true]
     if not found:

@@ -28,16 +28,19 @@ def _checked(array: Any, like: Any, writes: bool, parameter: bool) -> Any:
 
     A `parameter` has that which is computed with.
     """
-    kind = like.dtype if isinstance(like, types.Array) else like
-    if kind not in FLOATS:
-        raise TypingError(f"arrays must be float32 or float64, or jit.float16(x), got {kind}")
-    kind = compute_type(kind) if parameter else kind
+    given = like.dtype if isinstance(like, types.Array) else like
+    if given not in FLOATS:
+        raise TypingError(
+            f"arrays must be float32, float64, jit.float16(x) or jit.bfloat16(x), got {given}"
+        )
+    kind = compute_type(given) if parameter else given
     if isinstance(array, types.NoneType):
         return types.CPointer(kind)
     if not isinstance(array, types.Array):
         raise TypingError(f"an argument must be an array, got {array}")
     if array.dtype != kind:
         what = "like x" if isinstance(like, types.Array) else "as statistics are"
+        what = what if kind == given else f"as parameters beside {given} are"
         raise TypingError(f"an array must be {kind}, {what}, got {array.dtype}")
     if array.layout != "C":
         raise TypingError(f"an array must be C-contiguous, got {array}")

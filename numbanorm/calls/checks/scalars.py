@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from numbanorm._status import RULES, Status
+from numbanorm.calls import given
 from numbanorm.calls.checks.sizes import unknown_layout
 
 # From a dtype x may have to that which is computed with: what parameters may have instead, and
@@ -49,10 +50,10 @@ def is_known(dtype: np.dtype[Any]) -> bool:
 def dtype(value: Any) -> np.dtype[Any]:
     """Return the dtype of a layer's input."""
     found: np.dtype[Any] | None = None
-    if isinstance(value, str) and value == "bfloat16":
-        # NumPy knows the name once it is imported.
-        with contextlib.suppress(ImportError):
-            import ml_dtypes  # noqa: F401
+    if isinstance(value, str) and value == "bfloat16" and given.bfloat16() is None:
+        raise TypeError(
+            "dtype must be float16, float32 or float64, got bfloat16: install ml_dtypes for that"
+        )
     # NumPy reads None as float64, torch as float32.
     with contextlib.suppress(TypeError):
         found = None if value is None else np.dtype(value)
