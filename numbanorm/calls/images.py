@@ -181,10 +181,7 @@ def normalize(
     if out is not None:
         _check_out(out, images, found, to, kind, reverse)
         checks.apart(out, (means, stds))
-    rows = max(len(means), len(stds))
-    means, stds = (
-        np.ascontiguousarray(np.broadcast_to(a, (rows, channels))) for a in (means, stds)
-    )
+    means, stds = map(np.ascontiguousarray, np.broadcast_arrays(means, stds))
     return scale(found, means, stds, most, to, kind, reverse, out)
 
 

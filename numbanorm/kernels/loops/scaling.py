@@ -14,11 +14,11 @@ from numbanorm.kernels.simd.memory import lanes, load, load_part, prefetch, stor
 from numbanorm.kernels.simd.pointers import at, get, put
 from numbanorm.kernels.simd.sums import load_sum
 from numbanorm.kernels.simd.vec import (
-    all_equal,
     counted,
     fma,
     fma_where,
     narrow,
+    same_bits,
     splat_wide,
     widen,
 )
@@ -145,7 +145,7 @@ def agrees(table, c, most, y, x):
     coefs, mosts, v = of_channel(table, c, x), most_of(most, x), counted(x)
     step = splat_wide(float(lanes(x)), x)
     for _ in range(0, 256, lanes(x)):
-        if not all_equal(narrow(scaled(v, coefs, mosts), y), narrow(corrected(v, coefs, mosts), y)):
+        if not same_bits(narrow(scaled(v, coefs, mosts), y), narrow(corrected(v, coefs, mosts), y)):
             return False
         v = v + step
     return True

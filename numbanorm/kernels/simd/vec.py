@@ -204,12 +204,12 @@ def fma_where(_: Any, x: Any, y: Any, z: Any) -> Any:
 
 
 @intrinsic
-def all_equal(_: Any, v: Any, w: Any) -> Any:
-    """Return whether each lane of v has the value of that of w."""
+def same_bits(_: Any, v: Any, w: Any) -> Any:
+    """Return whether v has the bits of w: zeros of either sign are two numbers."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        bits = builder.bitcast(builder.fcmp_ordered("==", *args), ir.IntType(v.lanes))
-        return builder.icmp_unsigned("==", bits, ir.Constant(bits.type, -1))
+        whole = ir.IntType(v.lanes * v.dtype.bitwidth)
+        return builder.icmp_unsigned("==", *(builder.bitcast(one, whole) for one in args))
 
     return types.boolean(v, v), codegen
 
