@@ -143,7 +143,7 @@ def build(prefix: Path) -> list[Path]:
 
 
 def _write_objects(work: Path) -> None:
-    """Compile all types, for all targets, each in a process of its own, as many as processors."""
+    """Compile all types at once, for all targets, each in a process of its own."""
     module = [sys.executable, "-m", "numbanorm.cabi.objects"]
     running = [
         subprocess.Popen([*module, kind, str(work), *targets()], env=_plain_environment())
