@@ -136,8 +136,8 @@ def _finish(dtype: np.dtype[Any]) -> None:
     either = [operations.handed_over(np.empty(0, kind)) for kind in {dtype, checks.DTYPES[dtype]}]
     for mean, var in itertools.product(either, either):
         _compile(finishing.update, mean, var, counter, wide, wide, 1, 1, 1, 0.1)
-        _compile(finishing.statistics, wide, wide, mean, var, 0.0)
-    _compile(finishing.statistics, wide, wide, wide, wide, 0.0)
+    for found in (*either, wide):
+        _compile(finishing.statistics, wide, wide, found, found, 0.0)
     _compile(finishing.divide_by, wide, np.empty(0, checks.DTYPES[dtype]), wide)
     _compile(finishing.variances, wide, 1.0)
     _compile(finishing.mean_squares, wide, wide)
@@ -212,7 +212,8 @@ def warmup(
     """
     wanted = checks.norms(NORMS if norms is None else norms, NORMS)
     usual = np.float32, np.float64
-    kinds = [checks.dtype(kind) for kind in (usual if dtypes is None else dtypes)]
+    given = [dtypes] if isinstance(dtypes, str) else dtypes
+    kinds = [checks.dtype(kind) for kind in (usual if given is None else given)]
     steps = _steps(wanted, kinds, jit, c)
     for done, (name, step) in enumerate(steps):
         if progress:

@@ -4,7 +4,7 @@ import numpy as np
 
 from numbanorm import cabi
 
-SUFFIX = {np.dtype(np.float32): "f32", np.dtype(np.float64): "f64"}
+SUFFIX = {"float16": "f16", "bfloat16": "bf16", "float32": "f32", "float64": "f64"}
 LAYOUTS = {"NCHW": 0, "NHWC": 1}
 
 
@@ -12,7 +12,7 @@ def pointer(array):
     ffi = cabi.ffi()
     if array is None:
         return ffi.NULL
-    kind = "float *" if array.dtype == np.float32 else "double *"
+    kind = {2: "uint16_t *", 4: "float *", 8: "double *"}[array.itemsize]
     return ffi.cast(kind, array.ctypes.data)
 
 
@@ -28,7 +28,7 @@ class Library:
         self.functions, self._prefix = functions, prefix
 
     def __call__(self, name, dtype, *args):
-        function = getattr(self.functions, f"{self._prefix}{name}_{SUFFIX[np.dtype(dtype)]}")
+        function = getattr(self.functions, f"{self._prefix}{name}_{SUFFIX[np.dtype(dtype).name]}")
         given = [
             pointer(arg) if arg is None or isinstance(arg, np.ndarray) else arg for arg in args
         ]

@@ -5,6 +5,7 @@ A case is a function of (x, layout, inputs) that returns (name, arguments, writt
 """
 
 import c_api
+import cases
 import numpy as np
 
 import numbanorm as nbn
@@ -32,8 +33,8 @@ class Inputs:
         return self._rng.uniform(least, 2, count).astype(dtype)
 
     def parameters(self, count, dtype):
-        """Return a weight and a bias."""
-        drawn = self.draw(count, dtype), self.draw(count, dtype)
+        """Return a weight and a bias for an x of this dtype."""
+        drawn = [self.draw(count, cases.computed(dtype)) for _ in range(2)]
         return [None if n in self._missing else a for n, a in zip(("weight", "bias"), drawn)]
 
 
@@ -48,7 +49,8 @@ def instance_train(x, layout, inputs):
 def _train(x, layout, inputs, name, function, found):
     n, c, _ = sizes(x, layout)
     weight, bias = inputs.parameters(c, x.dtype)
-    mean, var = inputs.draw(c, x.dtype), inputs.draw(c, x.dtype)
+    kind = cases.computed(x.dtype)
+    mean, var = inputs.draw(c, kind), inputs.draw(c, kind)
     y, saved_mean, saved_rstd = np.empty_like(x), *np.empty((2, found(n, c)))
     args = y, *images(x, layout), weight, bias, mean, var, 0.3, EPS, saved_mean, saved_rstd
     wanted_mean, wanted_var = mean.copy(), var.copy()
@@ -62,7 +64,8 @@ def _train(x, layout, inputs, name, function, found):
 def infer(x, layout, inputs, name="batch_norm_infer"):
     _, c, _ = sizes(x, layout)
     weight, bias = inputs.parameters(c, x.dtype)
-    mean, var = inputs.draw(c, x.dtype), inputs.draw(c, x.dtype)
+    kind = cases.computed(x.dtype)
+    mean, var = inputs.draw(c, kind), inputs.draw(c, kind)
     y = np.empty_like(x)
     args = y, *images(x, layout), weight, bias, mean, var, EPS
     return name, args, (y,), (nbn.batch_norm(x, mean, var, weight, bias, layout=layout),)
@@ -106,7 +109,7 @@ def instance_backward(x, layout, inputs):
 def _backward(x, layout, inputs, name, function, given):
     mean, rstd, weight, training = given
     dy, dx = inputs.draw(x.shape, x.dtype, -2), np.empty_like(x)
-    dweight, dbias = np.empty((2, sizes(x, layout)[1]), x.dtype)
+    dweight, dbias = np.empty((2, sizes(x, layout)[1]), cases.computed(x.dtype))
     args = dx, dweight, dbias, dy, *images(x, layout), weight, mean, rstd, int(training)
     return name, args, args[:3], function(dy, x, *given, layout=layout)
 
@@ -117,7 +120,7 @@ def group_backward(x, layout, inputs):
     mean, rstd = inputs.draw((n, g), float), inputs.draw((n, g), float)
     weight, _ = inputs.parameters(c, x.dtype)
     dy, dx = inputs.draw(x.shape, x.dtype, -2), np.empty_like(x)
-    dweight, dbias = np.empty((2, c), x.dtype)
+    dweight, dbias = np.empty((2, c), cases.computed(x.dtype))
     args = dx, dweight, dbias, dy, *images(x, layout), g, weight, mean, rstd
     wanted = nbn.group_norm_backward(dy, x, mean, rstd, g, weight, layout=layout)
     return "group_norm_backward", args, args[:3], wanted
@@ -149,7 +152,7 @@ def layer_backward(x, layout, inputs):
     mean, rstd = inputs.draw((*x.shape[:2], 1), float), inputs.draw((*x.shape[:2], 1), float)
     weight, _ = inputs.parameters(size, x.dtype)
     dy, dx = inputs.draw(x.shape, x.dtype, -2), np.empty_like(x)
-    dweight, dbias = np.empty((2, size), x.dtype)
+    dweight, dbias = np.empty((2, size), cases.computed(x.dtype))
     args = dx, dweight, dbias, dy, x, count, size, weight, mean, rstd
     wanted = nbn.layer_norm_backward(dy, x, mean, rstd, size, weight)
     return "layer_norm_backward", args, args[:3], wanted
@@ -159,7 +162,7 @@ def rms_backward(x, layout, inputs):
     count, size = rows(x)
     rstd, dy = inputs.draw((*x.shape[:2], 1), float), inputs.draw(x.shape, x.dtype, -2)
     weight, _ = inputs.parameters(size, x.dtype)
-    dx, dweight = np.empty_like(x), np.empty(size, x.dtype)
+    dx, dweight = np.empty_like(x), np.empty(size, cases.computed(x.dtype))
     args = dx, dweight, dy, x, count, size, weight, rstd
     return "rms_norm_backward", args, args[:2], nbn.rms_norm_backward(dy, x, rstd, size, weight)
 

@@ -1,6 +1,7 @@
 """The table of shapes, types and tolerances that the tests share, and inputs made from it."""
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 
 # Shapes as (N, C, *spatial); `arrange` puts the channels last for NHWC.
@@ -45,6 +46,7 @@ LARGE = [
 ]
 
 DTYPES = [np.float32, np.float64]
+SIXTEEN = ["float16", "bfloat16"]
 LAYOUTS = ["NCHW", "NHWC"]
 
 # What x may be, as errors name it.
@@ -65,6 +67,18 @@ RUNNING = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-13}
 
 # Against PyTorch, which has its own rounding errors: a few units of the largest element.
 TORCH = {np.dtype(np.float32): 2e-5, np.dtype(np.float64): 1e-11}
+
+
+def dtype_of(name):
+    """Return the dtype of a name, if it is not missing."""
+    if name == "bfloat16":
+        pytest.importorskip("ml_dtypes")
+    return np.dtype(name)
+
+
+def computed(dtype):
+    """Return the dtype that is computed with, of parameters in C and of gradients."""
+    return np.promote_types(dtype, np.float32)
 
 
 def arrange(shape, layout):

@@ -1,6 +1,7 @@
 """The C functions give the bits of the Python functions: in the process and in the library."""
 
 import c_cases
+import cases
 import numpy as np
 import pytest
 
@@ -18,11 +19,11 @@ SHAPES = [
 
 
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f32", "f64"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", *cases.SIXTEEN])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("case", c_cases.CASES, ids=lambda case: case.__name__)
 def test_bits(c_way, case, shape, dtype, layout):
-    rng = np.random.default_rng(1)
+    dtype, rng = cases.dtype_of(dtype), np.random.default_rng(1)
     x = rng.normal(3, 2, shape).astype(dtype)
     name, args, written, wanted = case(x, layout, c_cases.Inputs(1))
     assert c_way(name, dtype, *args) == 0

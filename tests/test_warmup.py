@@ -18,23 +18,24 @@ import sys
 import numpy as np
 import numbanorm as nbn
 
-norm = sys.argv[1]
-nbn.warmup([norm], ["float32"])
+norm, dtype = sys.argv[1:]
+nbn.warmup([norm], [dtype])
 
 from numba.core import compiler
 def compile_extra(*args, **keywords):
     raise AssertionError(f"{args[2]} is compiled")
 compiler.compile_extra = compile_extra
 
+parameters = np.promote_types(dtype, np.float32)
 SHAPES = [(2, 3), (70, 30), (1, 8, 40), (8, 4, 50, 50), (64, 2048, 1, 1), (3, 2, 400, 400)]
 SHAPES += [(128, 64, 28, 28)]
 for threads in (1, 2, 7):
     nbn.set_num_threads(threads)
     for shape in SHAPES:
-        x = np.ones(shape, np.float32)
+        x = np.ones(shape, dtype)
         for layout in ("NCHW", "NHWC"):
             channels = x.shape[1 if layout == "NCHW" else -1]
-            ones = np.ones(channels, np.float32)
+            ones, other = np.ones(channels, dtype), np.ones(channels, parameters)
             keywords = dict(weight=ones, bias=ones, return_stats=True)
             if norm in ("layer", "rms"):
                 forward = getattr(nbn, f"{norm}_norm")
@@ -42,9 +43,11 @@ for threads in (1, 2, 7):
                 _, *stats = forward(x, shape[-1], **rest)
                 backward = getattr(nbn, f"{norm}_norm_backward")
                 backward(x, x, *stats, shape[-1])
-                layer = getattr(nbn, "LayerNorm" if norm == "layer" else "RMSNorm")(shape[-1])
-                layer(x)
-                layer.backward(x)
+                Layer = getattr(nbn, "LayerNorm" if norm == "layer" else "RMSNorm")
+                for kind in (dtype, parameters):
+                    layer = Layer(shape[-1], dtype=kind)
+                    layer(x)
+                    layer.backward(x)
                 continue
             keywords["layout"] = layout
             if norm == "group":
@@ -55,30 +58,34 @@ for threads in (1, 2, 7):
                 if norm == "instance" and x.ndim == 2:
                     continue
                 forward = getattr(nbn, f"{norm}_norm")
+                backward = getattr(nbn, f"{norm}_norm_backward")
                 try:
-                    _, *stats = forward(x, ones.copy(), ones.copy(), ones, ones, training,
-                                        layout=layout, return_stats=True)
+                    for mean, var in ((ones, ones), (ones, other), (other, ones), (other, other)):
+                        _, *stats = forward(x, mean.copy(), var.copy(), ones, other, training,
+                                            layout=layout, return_stats=True)
+                        backward(x, x, *stats, ones, training, layout=layout)
                 except ValueError as error:
                     assert "more than 1 value" in str(error)
-                    continue
-                backward = getattr(nbn, f"{norm}_norm_backward")
-                backward(x, x, *stats, ones, training, layout=layout)
             if norm == "batch":
                 mean, var = nbn.channel_mean_var(x, layout=layout)
                 nbn.channel_normalize(x, mean, var + 1, layout=layout)
 if norm == "batch":
-    layer = nbn.BatchNorm2d(4)
-    layer.save_for_backward = True
-    x = np.ones((8, 4, 50, 50), np.float32)
-    for mode in (True, False):
-        layer.train(mode)(x)
-        layer.backward(x)
+    x = np.ones((8, 4, 50, 50), dtype)
+    for kind in (dtype, parameters):
+        layer = nbn.BatchNorm2d(4, dtype=kind)
+        layer.save_for_backward = True
+        for mode in (True, False):
+            layer.train(mode)(x)
+            layer.backward(x)
 """
 
 
-@pytest.mark.parametrize("norm", _warmup.NORMS)
-def test_nothing_is_left_to_compile(norm):
-    run(PROGRAM, norm, timeout=300)
+@pytest.mark.parametrize(
+    ("norm", "dtype"),
+    [*((norm, "float32") for norm in _warmup.NORMS), ("batch", "float16"), ("layer", "float16")],
+)
+def test_nothing_is_left_to_compile(norm, dtype):
+    run(PROGRAM, norm, dtype, timeout=300)
 
 
 def test_the_c_functions_and_those_for_numba():
@@ -132,4 +139,4 @@ def test_what_is_not_known(capsys, arguments, message):
 
 
 def test_one_name_is_a_list_of_one():
-    nbn.warmup("rms", ["float32"])
+    nbn.warmup("rms", "float32")

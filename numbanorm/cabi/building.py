@@ -144,7 +144,7 @@ def build(prefix: Path) -> list[Path]:
 
 
 def _write_objects(work: Path) -> None:
-    """Compile all types, for all targets, each in a process of its own, as many as processors."""
+    """Compile all types at once, for all targets, each in a process of its own."""
     module = [sys.executable, "-m", "numbanorm.cabi.objects"]
     running = [
         subprocess.Popen(
