@@ -49,7 +49,7 @@ def _order(
         result: Any = types.Tuple([native(x.dtype)] * channels)
 
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            found = vectors(builder, *args, x.dtype)
+            found = vectors(builder, args[0], args[1], x.dtype)
             loaded = [STORAGE[x.dtype].loaded(builder, one) for one in found]
             return context.make_tuple(builder, result, loaded)
 
