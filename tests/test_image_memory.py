@@ -1,4 +1,4 @@
-"""Images in any memory: lists, other libraries' images, in place, slots, odd strides; and threads."""
+"""Images in any memory: lists, other libraries' images, in place, slots, odd strides, threads."""
 
 import collections
 from concurrent.futures import ThreadPoolExecutor
