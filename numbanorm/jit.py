@@ -68,12 +68,14 @@ from numbanorm.kernels.user_arrays import (
     fill,
     fits,
     forward_status,
+    has_whole_strides,
     pixels,
     read,
     read_if_any,
     whole_rows,
     written,
     written_if_any,
+    written_pixels,
 )
 from numbanorm.threads import workers
 
@@ -323,8 +325,8 @@ def normalize_images(y, x, mean, std, max_value, threads=1):
     Returns
     -------
     int
-        `OK`, `SIZE` (also of y's strides), `SCALE` (mean, std or max_value is not finite, or std or
-        max_value is 0) or `MEMORY`.
+        `OK`, `SIZE` (also of strides: y's are as said, and all are of whole elements), `SCALE`
+        (mean, std or max_value is not finite, or std or max_value is 0) or `MEMORY`.
 
     Examples
     --------
@@ -347,6 +349,8 @@ def normalize_images(y, x, mean, std, max_value, threads=1):
         return SIZE
     if mean.size != channels and mean.size != n * channels:
         return SIZE
+    if not (has_whole_strides(x) and has_whole_strides(y)):
+        return SIZE
     means, stds = read(mean, 0.0), read(std, 0.0)
     if not can_scale(means, stds, mean.size, max_value):
         return SCALE
@@ -359,7 +363,7 @@ def normalize_images(y, x, mean, std, max_value, threads=1):
     room = allocate(ENTRY * n)
     if is_null(room):
         return MEMORY
-    images, to, source = as_integers(room), pixels(y), pixels(x)
+    images, to, source = as_integers(room), written_pixels(y), pixels(x)
     for i in range(n):
         there = at(source, i * (x.strides[0] // x.itemsize)), element_strides(x)
         here = at(to, i * (y.strides[0] // y.itemsize)), element_strides(y)

@@ -174,7 +174,7 @@ def calls(draw):
     return source, dtype, mean, std, out, how, keywords | {"max_value": max_value}
 
 
-@settings(max_examples=400)
+@settings(max_examples=300)
 @given(calls())
 def test_drawn_calls(call):
     """Views of all kinds, to slots of all kinds, beside which nothing is written."""

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from numbanorm.plan.plan import Plan
+
     Array = NDArray[Any]
 
 # Where rows, pixels and channels are among the axes of one image.
@@ -186,26 +188,27 @@ def normalize(
 
 
 def of_channels(
-    x: Array, mean: NDArray[np.float64], std: NDArray[np.float64], layout: str, out: Any
+    x: Array, plan: Plan, mean: NDArray[np.float64], std: NDArray[np.float64], layout: str, out: Any
 ) -> Array:
-    """Return (x - mean) / std of integers of any rank, in float32."""
+    """Return (x - mean) / std of integers of any rank, in float32, with axes as they are in x."""
     if out is not None:
         checks.result(out, x.shape, _FLOAT32, "the result")
         checks.apart(out, (x,), "x")
         checks.apart(out, (mean, std))
-    y = out if out is not None and _is_block(out) else np.empty(x.shape, _FLOAT32)
-    sizes = (len(x), x.shape[1], 1, -1) if layout == "NCHW" else (len(x), 1, -1, x.shape[-1])
+    pixels, axes, _ = order.arrange(x, plan)
+    y, result = order.place(out, x.shape, _FLOAT32, axes)
     if x.size:
-        found = Images(np.ascontiguousarray(x).reshape(sizes), layout, False)
-        scale(
-            found, mean[np.newaxis], std[np.newaxis], 1.0, layout, _FLOAT32, False, y.reshape(sizes)
-        )
+        if axes is not None:
+            layout = "NHWC" if layout == "NCHW" else "NCHW"
+        sizes = (len(x), len(mean), 1, -1) if layout == "NCHW" else (len(x), 1, -1, len(mean))
+        found, by = Images(pixels.reshape(sizes), layout, False), _divisors(std)
+        scale(found, mean[None], by[None], 1.0, layout, _FLOAT32, False, result.reshape(sizes))
     return order.settle(out, y)
 
 
-def _is_block(array: Array) -> bool:
-    """Return whether an array is C-contiguous, aligned and native."""
-    return array.flags.carray and array.dtype.isnative
+def _divisors(std: Array) -> Array:
+    """Return what to divide by: what has no deviation becomes 0."""
+    return np.where(std == 0, np.inf, std)
 
 
 def standardize(
@@ -213,21 +216,20 @@ def standardize(
 ) -> tuple[Array, Array, Array]:
     """Return images normalised by their own, and by what; see `numbanorm.standardize_images`."""
     found, to, kind = _what(images, layout, to, dtype)
-    if over not in _OVER:
+    if not isinstance(over, str) or over not in _OVER:
         raise ValueError(f"over must be 'image', 'channel' or 'batch', got {over!r}")
     eps = checks.epsilon(eps, "eps")
     least = 0.0 if floor is None else checks.epsilon(floor, "floor")
     if out is not None:
         _check_out(out, images, found, to, kind, False)
     mean, var = statistics.of_images(found.arrays, layout, over)
-    std = np.maximum(np.sqrt(var + eps), least)
+    with np.errstate(over="ignore"):
+        std = np.maximum(np.sqrt(var + eps), least)
     count, channels = len(found.arrays), found.sizes[2]
     shape = (1 if over == "batch" else count, channels)
-    # What does not differ is 0, whatever it is divided by.
-    divisors = np.where(std == 0, np.inf, std)
     means, stds = (
-        np.ascontiguousarray(np.broadcast_to(a.reshape(shape[0], -1), shape))
-        for a in (mean, divisors)
+        np.ascontiguousarray(np.broadcast_to(a[:, np.newaxis] if over == "image" else a, shape))
+        for a in (mean, _divisors(std))
     )
     y = scale(found, means, stds, 1.0, to, kind, False, out)
     if found.single and over != "batch":

@@ -214,7 +214,7 @@ def standardize(x: Array, mean: Any, std: Any, layout: str, out: Any, given: Any
     mean = checks.numbers("mean", mean, plan.parameters)
     std = checks.numbers("std", std, plan.parameters)
     if x.dtype in checks.INTEGERS:
-        return images.of_channels(x, mean, std, layout, out)
+        return images.of_channels(x, plan, mean, std, layout, out)
     weight, var = operations.divisors(std, checks.DTYPES[x.dtype])
     call = Call(x, plan, weight, None, out, given)
     if out is not None:

@@ -54,6 +54,8 @@ def of_images(images: Sequence[Array] | Array, layout: str, over: str) -> tuple[
     """
     if isinstance(images, np.ndarray) and images.flags.c_contiguous:
         return _of_block(images, layout, over)
+    if images[0].size == 0:
+        return _of_block(np.empty((len(images), *images[0].shape)), layout, over)
     blocks = [np.ascontiguousarray(one)[np.newaxis] for one in images]
     if over == "batch" and images[0].dtype in checks.INTEGERS:
         found = [
@@ -65,8 +67,9 @@ def of_images(images: Sequence[Array] | Array, layout: str, over: str) -> tuple[
     if over != "batch":
         return means[:, 0], variances[:, 0]
     # Images are of one size, so that all count alike.
-    mean = means.mean(axis=0)
-    return mean, variances.mean(axis=0) + ((means - mean) ** 2).mean(axis=0)
+    with np.errstate(all="ignore"):
+        mean = means.mean(axis=0)
+        return mean, variances.mean(axis=0) + ((means - mean) ** 2).mean(axis=0)
 
 
 def _of_block(images: Array, layout: str, over: str) -> tuple[Array, Array]:

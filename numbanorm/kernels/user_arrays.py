@@ -113,17 +113,37 @@ def elements(_: Any, array: Any) -> Any:
     return types.int64(array), codegen
 
 
-@intrinsic
-def pixels(_: Any, array: Any) -> Any:
-    """Return a pointer to the first element of an array of rank 4, of any strides."""
-    known = (*FLOATS, types.uint8, types.uint16, types.int16)
-    if not isinstance(array, types.Array) or array.ndim != 4 or array.dtype not in known:
-        raise TypingError(f"images must be an array of 4 dimensions, of a known dtype, got {array}")
+def _pixels(name: str, known: tuple[Any, ...], writes: bool) -> Any:
+    """Return an intrinsic: a pointer to the first element of images, of any strides."""
 
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return cgutils.create_struct_proxy(array)(context, builder, args[0]).data
+    def typed(_: Any, array: Any) -> Any:
+        kinds = ", ".join(map(str, known))
+        if not isinstance(array, types.Array) or array.ndim != 4 or array.dtype not in known:
+            raise TypingError(f"images must be an array of 4 dimensions, of {kinds}, got {array}")
+        if not array.aligned:
+            raise TypingError(f"images must be aligned, got {array}")
+        if writes and not array.mutable:
+            raise TypingError(f"an array that is written must be writeable, got {array}")
 
-    return types.CPointer(array.dtype)(array), codegen
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return cgutils.create_struct_proxy(array)(context, builder, args[0]).data
+
+        return types.CPointer(array.dtype)(array), codegen
+
+    typed.__name__ = name
+    return intrinsic(typed)
+
+
+pixels = _pixels("pixels", (types.uint8, types.uint16, types.int16, *FLOATS), writes=False)
+written_pixels = _pixels("written_pixels", FLOATS, writes=True)
+
+
+@inlined
+def has_whole_strides(array):
+    """Return whether images are whole elements apart, and so are their rows, pixels, channels."""
+    a, b, c, d = array.strides
+    size = array.itemsize
+    return a % size == 0 and b % size == 0 and c % size == 0 and d % size == 0
 
 
 @inlined

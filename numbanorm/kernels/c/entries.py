@@ -454,6 +454,8 @@ def normalize_images(
     extent = product(rows, stride)
     if rows < 0 or extent < 0:
         return SIZE
+    # Behind the last row there may be something else.
+    extent -= stride - row if extent > 0 else 0
     if status != OK:
         return status
     status = first_of(check_there(y, elements), check_there(x, elements))
