@@ -41,5 +41,7 @@ def test_changelog_has_this_version():
 
 def test_all_is_documented():
     for name in nbn.__all__:
+        if name.isupper():
+            continue
         text = getattr(nbn, name).__doc__
         assert text and "Examples" in text, name
