@@ -68,7 +68,7 @@ from numbanorm.kernels.user_arrays import (
     fill,
     fits,
     forward_status,
-    has_whole_strides,
+    is_whole,
     pixels,
     read,
     read_if_any,
@@ -325,8 +325,8 @@ def normalize_images(y, x, mean, std, max_value, threads=1):
     Returns
     -------
     int
-        `OK`, `SIZE` (also of strides: y's are as said, and all are of whole elements), `SCALE`
-        (mean, std or max_value is not finite, or std or max_value is 0) or `MEMORY`.
+        `OK`, `SIZE` (or y's strides are not as said, or some not of whole elements), `SCALE` (mean,
+        std or max_value is not finite, or std or max_value is 0) or `MEMORY`.
 
     Examples
     --------
@@ -344,12 +344,13 @@ def normalize_images(y, x, mean, std, max_value, threads=1):
     array([[ 0. ,  0.2,  1. ],
            [ 1. , -1. , -1. ]], dtype=float32)
     """
+    to, source = written_pixels(y), pixels(x)
     n, height, width, channels = x.shape
     if y.shape != x.shape or mean.size != std.size:
         return SIZE
     if mean.size != channels and mean.size != n * channels:
         return SIZE
-    if not (has_whole_strides(x) and has_whole_strides(y)):
+    if not (is_whole(source, x) and is_whole(to, y)):
         return SIZE
     means, stds = read(mean, 0.0), read(std, 0.0)
     if not can_scale(means, stds, mean.size, max_value):
@@ -363,7 +364,7 @@ def normalize_images(y, x, mean, std, max_value, threads=1):
     room = allocate(ENTRY * n)
     if is_null(room):
         return MEMORY
-    images, to, source = as_integers(room), written_pixels(y), pixels(x)
+    images = as_integers(room)
     for i in range(n):
         there = at(source, i * (x.strides[0] // x.itemsize)), element_strides(x)
         here = at(to, i * (y.strides[0] // y.itemsize)), element_strides(y)

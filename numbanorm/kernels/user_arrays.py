@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 from numbanorm._status import OK, Status
 from numbanorm.kernels.compile.options import inlined
 from numbanorm.kernels.loops.staging import Strides
-from numbanorm.kernels.simd.pointers import I64, put
+from numbanorm.kernels.simd.pointers import I64, address, put
 from numbanorm.kernels.simd.sixteen import bfloat16, float16
 from numbanorm.kernels.simd.storage import FLOATS, compute_type
 from numbanorm.kernels.tiles import size_of
@@ -120,8 +120,6 @@ def _pixels(name: str, known: tuple[Any, ...], writes: bool) -> Any:
         kinds = ", ".join(map(str, known))
         if not isinstance(array, types.Array) or array.ndim != 4 or array.dtype not in known:
             raise TypingError(f"images must be an array of 4 dimensions, of {kinds}, got {array}")
-        if not array.aligned:
-            raise TypingError(f"images must be aligned, got {array}")
         if writes and not array.mutable:
             raise TypingError(f"an array that is written must be writeable, got {array}")
 
@@ -139,11 +137,14 @@ written_pixels = _pixels("written_pixels", FLOATS, writes=True)
 
 
 @inlined
-def has_whole_strides(array):
-    """Return whether images are whole elements apart, and so are their rows, pixels, channels."""
+def is_whole(p, array):
+    """Return whether images, from a pointer on, are at multiples of an element's size."""
     a, b, c, d = array.strides
     size = array.itemsize
-    return a % size == 0 and b % size == 0 and c % size == 0 and d % size == 0
+    return (
+        address(p) % size == 0 and a % size == 0 and b % size == 0 and c % size == 0
+        and d % size == 0
+    )  # fmt: skip
 
 
 @inlined
