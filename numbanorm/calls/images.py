@@ -68,19 +68,10 @@ def gather(images: Any, layout: str) -> Images:
     if given.is_sequence(images):
         if not len(images):
             raise ValueError("images must have 1 or more, got an empty sequence")
-        arrays = [checks.pixels(f"images[{i}]", one) for i, one in enumerate(images)]
-        first = arrays[0]
-        for i, one in enumerate(arrays):
-            if one.ndim != 3:
-                raise ValueError(f"images[{i}] must have 3 dimensions, got shape {one.shape}")
-            if one.dtype != first.dtype:
-                raise TypeError(
-                    f"images[{i}] must be {first.dtype} like the first, got {one.dtype}"
-                )
-            if one.shape != first.shape:
-                raise ValueError(
-                    f"images[{i}] must have the first one's shape {first.shape}, got {one.shape}"
-                )
+        first = checks.pixels("images[0]", images[0])
+        if first.ndim != 3:
+            raise ValueError(f"images[0] must have 3 dimensions, got shape {first.shape}")
+        arrays = [first if i == 0 else _like_first(i, one, first) for i, one in enumerate(images)]
         return Images(arrays, layout, False)
     array = checks.pixels("images", images)
     if array.ndim not in (3, 4):
@@ -88,37 +79,69 @@ def gather(images: Any, layout: str) -> Images:
     return Images(array if array.ndim == 4 else array[np.newaxis], layout, array.ndim == 3)
 
 
-def _strides(array: Array, layout: str) -> list[int]:
+def _like_first(i: int, image: Any, first: Array) -> Array:
+    """Return an image of a sequence, of the shape and dtype of the first."""
+    # What almost every sequence is made of: this is done for each image.
+    if type(image) is np.ndarray and image.dtype is first.dtype and image.shape == first.shape:
+        if image.strides == first.strides and image.flags.behaved:
+            return image
+    array = checks.pixels(f"images[{i}]", image)
+    if array.ndim != 3:
+        raise ValueError(f"images[{i}] must have 3 dimensions, got shape {array.shape}")
+    if array.dtype != first.dtype:
+        raise TypeError(f"images[{i}] must be {first.dtype} like the first, got {array.dtype}")
+    if array.shape != first.shape:
+        raise ValueError(
+            f"images[{i}] must have the first one's shape {first.shape}, got {array.shape}"
+        )
+    return array
+
+
+def _strides(array: Array, layout: str) -> tuple[int, int, int]:
     """Return how many elements apart rows, pixels and channels of an image of rank 3 are."""
-    return [array.strides[axis] // array.itemsize for axis in _AXES[layout]]
+    strides, size = array.strides, array.itemsize
+    row, pixel, channel = _AXES[layout]
+    return strides[row] // size, strides[pixel] // size, strides[channel] // size
 
 
-def _places(arrays: Sequence[Array] | Array, layout: str) -> NDArray[np.int64]:
-    """Return the address and the strides of each image."""
-    count = len(arrays)
-    table = np.empty((count, 4), np.int64)
+class Places(NamedTuple):
+    """Where images are: their addresses and, for each or for all, what `_strides` returns."""
+
+    addresses: NDArray[np.int64]
+    strides: list[tuple[int, int, int]]
+
+    def are_flat(self, width: int) -> bool:
+        """Return whether the rows of all images follow one another as their pixels do."""
+        return all(row == width * pixel for row, pixel, _ in set(self.strides))
+
+    def reversed(self, channels: int, size: int) -> Places:
+        """Return where they are from their last channel on, backwards, of elements of a size."""
+        last = [(channels - 1) * channel * size for _, _, channel in self.strides]
+        turned = [(row, pixel, -channel) for row, pixel, channel in self.strides]
+        return Places(self.addresses + np.array(last), turned)
+
+
+def _places(arrays: Sequence[Array] | Array, layout: str) -> Places:
+    """Return where images are."""
     if isinstance(arrays, np.ndarray):
         first = arrays.__array_interface__["data"][0]
-        table[:, 0] = first + arrays.strides[0] * np.arange(count)
-        table[:, 1:] = _strides(arrays[0], layout)
-    else:
-        for i, one in enumerate(arrays):
-            table[i] = one.__array_interface__["data"][0], *_strides(one, layout)
-    return table
-
-
-def _is_flat(strides: NDArray[np.int64], width: int) -> bool:
-    """Return whether the rows of all images follow one another as their pixels do."""
-    return bool((strides[:, 1] == width * strides[:, 2]).all())
+        addresses = first + arrays.strides[0] * np.arange(len(arrays))
+        return Places(addresses, [_strides(arrays[0], layout)])
+    addresses = np.array([one.__array_interface__["data"][0] for one in arrays])
+    if len({one.strides for one in arrays}) == 1:
+        return Places(addresses, [_strides(arrays[0], layout)])
+    return Places(addresses, [_strides(one, layout) for one in arrays])
 
 
 def _can_write(array: Array, layout: str) -> bool:
     """Return whether results can be written to an image of rank 3: as planes or as pixels."""
-    if any(stride % array.itemsize for stride in array.strides) or not array.flags.aligned:
+    flags = array.flags
+    if not flags.c_contiguous and any(stride % array.itemsize for stride in array.strides):
         return False
     _, pixel, channel = _strides(array, layout)
     channels = array.shape[_AXES[layout][2]]
-    return array.dtype.isnative and (pixel == 1 or (channel == 1 and pixel == channels))
+    fits = flags.aligned and array.dtype.isnative
+    return fits and (pixel == 1 or (channel == 1 and pixel == channels))
 
 
 def scale(
@@ -147,13 +170,13 @@ def scale(
     if result.size:
         places, ends = _places(images.arrays, images.layout), _places(result, to)
         if reverse:
-            # From the last channel on, backwards.
-            places[:, 0] += (channels - 1) * places[:, 3] * images.dtype.itemsize
-            places[:, 3] *= -1
-        if _is_flat(places, width) and _is_flat(ends, width):
+            places = places.reversed(channels, images.dtype.itemsize)
+        if places.are_flat(width) and ends.are_flat(width):
             height, width = 1, height * width
-        planar, view = bool((ends[:, 2] == 1).all()), (count, height, channels, 1, width)
-        table = np.concatenate([places, ends], axis=1)
+        planar, view = ends.strides[0][1] == 1, (count, height, channels, 1, width)
+        table = np.empty((count, 8), np.int64)
+        table[:, 0], table[:, 1:4] = places
+        table[:, 4], table[:, 5:] = ends
         operations.scale(table, images.dtype, dtype, mean, std, most, planar, view)
     y = result[0] if images.single else result
     if out is None:
