@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cases
 import numba
 import numpy as np
 import pytest
@@ -128,6 +129,66 @@ def test_as_the_functions(called: Callable[..., Any], threads: int) -> None:
 
 
 @numba.njit
+def sixteen(seen, bits, other_bits, weight, bias, running_mean, running_var, view, threads):
+    x, dy = seen(bits), seen(other_bits)
+    y, dx, z, statistics = np.empty_like(bits), np.empty_like(bits), np.empty_like(bits), view[2]
+    dweight, dbias = np.empty_like(weight), np.empty_like(bias)
+    mean, var = np.empty(statistics), np.empty(statistics)
+    found, spread = np.empty(statistics), np.empty(statistics)
+    results = np.empty(5, np.int64)
+    results[0] = jit.normalize(seen(y), x, weight, bias, mean, var, 1e-5, view, threads)
+    results[1] = jit.update_running(running_mean, seen(running_var), mean, var, 0.1, view)
+    rstd = 1 / np.sqrt(var + 1e-5)
+    results[2] = jit.backward(seen(dx), dweight, dbias, dy, x, weight, mean, rstd, view, threads)
+    results[3] = jit.moments(x, found, spread, view, threads)
+    results[4] = jit.affine(seen(z), x, weight, None, found, spread, 1e-5, view, threads)
+    return results, y, dx, dweight, dbias, z, mean, rstd
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("kind", cases.SIXTEEN)
+def test_floats_of_sixteen_bits(kind: str, threads: int) -> None:
+    """As the functions, to the last bit."""
+    dtype, random = cases.dtype_of(kind), np.random.default_rng(2)
+    x, dy = (random.standard_normal((8, 5, 60, 70)).astype(dtype) for _ in range(2))
+    weight, bias = (random.standard_normal(5).astype(np.float32) for _ in range(2))
+    running, expected = ([np.zeros(5, np.float32), np.ones(5, dtype)] for _ in range(2))
+    view = jit.batch_view(True, 8, 5, 60 * 70)
+    bits = [a.view(np.uint16) for a in (x, dy)]
+    statuses, *found, mean, rstd = sixteen(
+        getattr(jit, kind), *bits, weight, bias, running[0], running[1].view(np.uint16), view,
+        threads,
+    )  # fmt: skip
+    assert not statuses.any()
+    y, m, _ = nbn.batch_norm(x, *expected, weight, bias, True, return_stats=True)
+    gradients = nbn.batch_norm_backward(dy, x, mean, rstd, weight)
+    z = nbn.batch_norm(x, *nbn.channel_mean_var(x), weight)
+    for got, want in zip(found, (y, *gradients, z), strict=True):
+        assert np.array_equal(got.view(want.dtype), want)
+    assert np.array_equal(mean, m)
+    for got, want in zip(running, expected):
+        assert np.array_equal(got, want)
+
+
+@numba.njit
+def half(bits, weight):
+    mean, var = np.empty(len(bits)), np.empty(len(bits))
+    x = jit.float16(bits)
+    return jit.normalize(x, x, weight, None, mean, var, 1e-5, jit.row_view(*bits.shape))
+
+
+def test_what_is_not_seen_as_floats() -> None:
+    with pytest.raises(numba.TypingError, match=r"float16 must be given a uint16 array"):
+        half(np.ones((2, 3), np.float16), None)
+    with pytest.raises(numba.TypingError, match=r"float16 must be given a uint16 array"):
+        half(np.ones((2, 3), np.int16), None)
+    with pytest.raises(numba.TypingError, match="an array must be float32, as parameters beside"):
+        half(np.ones((2, 3), np.uint16), np.ones(3))
+    with pytest.raises(numba.TypingError, match="C-contiguous"):
+        half(np.ones((2, 6), np.uint16)[:, ::2], None)
+
+
+@numba.njit
 def rows(x, y, mean, var, eps):
     none = np.empty(0, x.dtype)
     return jit.normalize(y, x, none, none, mean, var, eps, jit.row_view(2, 3))
@@ -200,7 +261,7 @@ def read_only(array):
 REFUSED = {
     "x is strided": (0, np.ones(12)[::2], "C-contiguous"),
     "x is transposed": (0, np.ones((3, 2)).T, "C-contiguous"),
-    "x is of integers": (0, np.ones(6, int), "float32 or float64"),
+    "x is of integers": (0, np.ones(6, int), "arrays must be float32, float64, jit.f"),
     "y is of another dtype": (1, np.ones(6, np.float32), "like x"),
     "y is read-only": (1, read_only(np.ones(6)), "writeable"),
     "mean is of float32": (2, np.ones(2, np.float32), "float64, as statistics"),

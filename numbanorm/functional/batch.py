@@ -53,14 +53,14 @@ def batch_norm(
 
     Parameters
     ----------
-    x : array_like, shape (N, C, ...) or (N, ..., C), float32 or float64
+    x : array_like, shape (N, C, ...) or (N, ..., C), float16, bfloat16, float32 or float64
         The batch, of rank 2 or more.
-    running_mean, running_var : array_like, shape (C,), x's dtype, optional
-        Inference normalises by these, which may then be float32 or float64 beside any x. Training
+    running_mean, running_var : array_like, shape (C,), x's dtype, or float32 for 16-bit x, optional
+        Inference normalises by these, which may then be float32 or float64 for any x. Training
         updates those given in place, by ``running = (1 - momentum) * running + momentum * batch``,
         with the batch's unbiased variance; they must then have memory of their own, as arrays and
         CPU tensors do.
-    weight, bias : array_like, shape (C,), x's dtype, optional
+    weight, bias : array_like, shape (C,), x's dtype, or float32 for 16-bit x, optional
         1 and 0 if not given.
     training : bool
         Whether to normalise by the batch's mean and biased variance, not by the running ones.
@@ -91,6 +91,13 @@ def batch_norm(
         inference, if a running array is missing. Nothing has been written then.
     TypeError
         If a dtype or a type is wrong. Nothing has been written then.
+
+    Notes
+    -----
+    Of float16 and bfloat16, ml_dtypes' dtype or a CPU tensor's, results are those of float32,
+    rounded once: to the nearest, ties to even, beyond the largest number to inf. weight, bias and
+    the running statistics may then each be of x's dtype or float32; statistics are float64 and
+    gradients of parameters float32 all the same. This holds for all norms.
 
     References
     ----------
@@ -152,11 +159,11 @@ def batch_norm_backward(
     ----------
     dy : array_like, x's shape and dtype
         The gradient of y, in any strides.
-    x : array_like, shape (N, C, ...) or (N, ..., C), float32 or float64
+    x : array_like, shape (N, C, ...) or (N, ..., C), float16, bfloat16, float32 or float64
         What `batch_norm` was given.
     mean, rstd : array_like, shape (C,), float64 or float32
         What `batch_norm` returned with ``return_stats=True``.
-    weight : array_like, shape (C,), x's dtype, optional
+    weight : array_like, shape (C,), x's dtype, or float32 for 16-bit x, optional
         1 if not given.
     training : bool
         Whether mean and rstd are the batch's own, which depend on x.
@@ -169,7 +176,7 @@ def batch_norm_backward(
     -------
     dx : ndarray, x's shape and dtype
         With strides as `batch_norm` gives y.
-    dweight, dbias : ndarray, shape (C,), x's dtype
+    dweight, dbias : ndarray, shape (C,), x's dtype, or float32 for 16-bit x
         As if weight were 1 and bias 0 where they were not given. 0 for an empty batch.
 
     Raises

@@ -19,7 +19,7 @@ def channel_mean_var(
 
     Parameters
     ----------
-    x : array_like, shape (N, C, ...) or (N, ..., C), float32 or float64
+    x : array_like, shape (N, C, ...) or (N, ..., C), float16, bfloat16, float32 or float64
         Data of rank 2 or more.
     layout : {'NCHW', 'NHWC'}
         Whether the channels are axis 1 or the last axis.
@@ -61,7 +61,7 @@ def channel_normalize(
 
     Parameters
     ----------
-    x : array_like, shape (N, C, ...) or (N, ..., C), float32 or float64
+    x : array_like, shape (N, C, ...) or (N, ..., C), float16, bfloat16, float32 or float64
         Data of rank 2 or more.
     mean, std : array_like, shape (C,), real numbers
         Used in float64 whatever x's dtype. A std may be negative; where one is 0, so may be the

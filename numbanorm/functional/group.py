@@ -47,11 +47,11 @@ def group_norm(
 
     Parameters
     ----------
-    x : array_like, shape (N, C, ...) or (N, ..., C), float32 or float64
+    x : array_like, shape (N, C, ...) or (N, ..., C), float16, bfloat16, float32 or float64
         The batch, of rank 2 or more.
     num_groups : int
         A divisor of C.
-    weight, bias : array_like, shape (C,), x's dtype, optional
+    weight, bias : array_like, shape (C,), x's dtype, or float32 for 16-bit x, optional
         1 and 0 if not given.
     eps : float
         Added to the variance; not negative.
@@ -117,13 +117,13 @@ def group_norm_backward(
     ----------
     dy : array_like, x's shape and dtype
         The gradient of y, in any strides.
-    x : array_like, shape (N, C, ...) or (N, ..., C), float32 or float64
+    x : array_like, shape (N, C, ...) or (N, ..., C), float16, bfloat16, float32 or float64
         What `group_norm` was given.
     mean, rstd : array_like, shape (N, num_groups), float64 or float32
         What `group_norm` returned with ``return_stats=True``.
     num_groups : int
         A divisor of C.
-    weight : array_like, shape (C,), x's dtype, optional
+    weight : array_like, shape (C,), x's dtype, or float32 for 16-bit x, optional
         1 if not given.
     layout : {'NCHW', 'NHWC'}
         Whether the channels are axis 1 or the last axis.
@@ -134,7 +134,7 @@ def group_norm_backward(
     -------
     dx : ndarray, x's shape and dtype
         With strides as `batch_norm` gives y.
-    dweight, dbias : ndarray, shape (C,), x's dtype
+    dweight, dbias : ndarray, shape (C,), x's dtype, or float32 for 16-bit x
         As if weight were 1 and bias 0 where they were not given. 0 for an empty batch.
 
     Raises

@@ -53,14 +53,14 @@ def instance_norm(
 
     Parameters
     ----------
-    x : array_like, shape (N, C, ...) or (N, ..., C), float32 or float64
+    x : array_like, shape (N, C, ...) or (N, ..., C), float16, bfloat16, float32 or float64
         The batch, of rank 3 or more.
-    running_mean, running_var : array_like, shape (C,), x's dtype, optional
+    running_mean, running_var : array_like, shape (C,), x's dtype, or float32 for 16-bit x, optional
         Where given with ``use_input_stats``, updated in place by
         ``running = (1 - momentum) * running + momentum * batch``, with the mean over all samples of
         their means and unbiased variances. They must then have memory of their own, as arrays and
         CPU tensors do.
-    weight, bias : array_like, shape (C,), x's dtype, optional
+    weight, bias : array_like, shape (C,), x's dtype, or float32 for 16-bit x, optional
         1 and 0 if not given.
     use_input_stats : bool
         Whether to normalise by x's own means and biased variances, not by the running ones.
@@ -147,11 +147,11 @@ def instance_norm_backward(
     ----------
     dy : array_like, x's shape and dtype
         The gradient of y, in any strides.
-    x : array_like, shape (N, C, ...) or (N, ..., C), float32 or float64
+    x : array_like, shape (N, C, ...) or (N, ..., C), float16, bfloat16, float32 or float64
         What `instance_norm` was given.
     mean, rstd : array_like, shape (N, C), float64 or float32
         What `instance_norm` returned with ``return_stats=True``.
-    weight : array_like, shape (C,), x's dtype, optional
+    weight : array_like, shape (C,), x's dtype, or float32 for 16-bit x, optional
         1 if not given.
     use_input_stats : bool
         Whether mean and rstd are x's own, which depend on x.
@@ -164,7 +164,7 @@ def instance_norm_backward(
     -------
     dx : ndarray, x's shape and dtype
         With strides as `batch_norm` gives y.
-    dweight, dbias : ndarray, shape (C,), x's dtype
+    dweight, dbias : ndarray, shape (C,), x's dtype, or float32 for 16-bit x
         As if weight were 1 and bias 0 where they were not given. 0 for an empty batch.
 
     Raises

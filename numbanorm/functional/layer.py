@@ -48,11 +48,11 @@ def layer_norm(
 
     Parameters
     ----------
-    x : array_like, shape (..., *normalized_shape), float32 or float64
+    x : array_like, shape (..., *normalized_shape), float16, bfloat16, float32 or float64
         The rows.
     normalized_shape : int or sequence of int
         The sizes of the last axes, one or more of them.
-    weight, bias : array_like, shape normalized_shape, x's dtype, optional
+    weight, bias : array_like, shape normalized_shape, x's dtype, or float32 for 16-bit x, optional
         1 and 0 if not given.
     eps : float
         Added to the variance; not negative.
@@ -114,13 +114,13 @@ def layer_norm_backward(
     ----------
     dy : array_like, x's shape and dtype
         The gradient of y, in any strides.
-    x : array_like, shape (..., *normalized_shape), float32 or float64
+    x : array_like, shape (..., *normalized_shape), float16, bfloat16, float32 or float64
         What `layer_norm` was given.
     mean, rstd : array_like, x's shape with a 1 for each of the last axes, float64 or float32
         What `layer_norm` returned with ``return_stats=True``.
     normalized_shape : int or sequence of int
         The sizes of the last axes, one or more of them.
-    weight : array_like, shape normalized_shape, x's dtype, optional
+    weight : array_like, shape normalized_shape, x's dtype, or float32 for 16-bit x, optional
         1 if not given.
     out : ndarray, x's shape and dtype, optional
         Where dx goes: dy itself, x itself, or memory that overlaps no argument.
@@ -129,7 +129,7 @@ def layer_norm_backward(
     -------
     dx : ndarray, x's shape and dtype
         C-contiguous.
-    dweight, dbias : ndarray, shape normalized_shape, x's dtype
+    dweight, dbias : ndarray, shape normalized_shape, x's dtype, or float32 for 16-bit x
         As if weight were 1 and bias 0 where they were not given. 0 if there are no rows.
 
     Raises

@@ -46,14 +46,15 @@ def rms_norm(
 
     Parameters
     ----------
-    x : array_like, shape (..., *normalized_shape), float32 or float64
+    x : array_like, shape (..., *normalized_shape), float16, bfloat16, float32 or float64
         The rows.
     normalized_shape : int or sequence of int
         The sizes of the last axes, one or more of them.
-    weight : array_like, shape normalized_shape, x's dtype, optional
+    weight : array_like, shape normalized_shape, x's dtype, or float32 for 16-bit x, optional
         1 if not given.
     eps : float, optional
-        Added to the mean square; not negative. If not given, ``np.finfo(x.dtype).eps``.
+        Added to the mean square; not negative. If not given, ``np.finfo(x.dtype).eps``, which for
+        16-bit x is float32's.
     return_stats : bool
         Whether to return the statistics too.
     out : ndarray, x's shape and dtype, optional
@@ -111,13 +112,13 @@ def rms_norm_backward(
     ----------
     dy : array_like, x's shape and dtype
         The gradient of y, in any strides.
-    x : array_like, shape (..., *normalized_shape), float32 or float64
+    x : array_like, shape (..., *normalized_shape), float16, bfloat16, float32 or float64
         What `rms_norm` was given.
     rstd : array_like, x's shape with a 1 for each of the last axes, float64 or float32
         What `rms_norm` returned with ``return_stats=True``.
     normalized_shape : int or sequence of int
         The sizes of the last axes, one or more of them.
-    weight : array_like, shape normalized_shape, x's dtype, optional
+    weight : array_like, shape normalized_shape, x's dtype, or float32 for 16-bit x, optional
         1 if not given.
     out : ndarray, x's shape and dtype, optional
         Where dx goes: dy itself, x itself, or memory that overlaps no argument.
@@ -126,7 +127,7 @@ def rms_norm_backward(
     -------
     dx : ndarray, x's shape and dtype
         C-contiguous.
-    dweight : ndarray, shape normalized_shape, x's dtype
+    dweight : ndarray, shape normalized_shape, x's dtype, or float32 for 16-bit x
         As if weight were 1 where it was not given. 0 if there are no rows.
 
     Raises

@@ -128,6 +128,7 @@ class Layer:
         """Return the parameters' gradients from the last `backward`, with the same keys.
 
         Empty before the first one. Each `backward` makes new arrays; it does not add to the old.
+        They are of the layer's dtype, or float32 where x has 16 bits.
         """
         return dict(self._gradients)
 
@@ -146,7 +147,7 @@ class Layer:
         Parameters
         ----------
         dtype : dtype_like
-            float32 or float64.
+            float16, bfloat16, float32 or float64.
 
         Returns
         -------

@@ -34,7 +34,8 @@ class ChannelNorm(Layer):
     layout : {'NCHW', 'NHWC'}
         Whether the channels are axis 1 or the last axis.
     dtype : dtype_like
-        float32 or float64: the dtype of the arrays, and of x.
+        float16, bfloat16, float32 or float64: the dtype of the arrays, and of x. One of float32
+        takes x of 16 bits, too.
 
     Attributes
     ----------

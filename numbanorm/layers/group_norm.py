@@ -35,7 +35,8 @@ class GroupNorm(Layer):
     layout : {'NCHW', 'NHWC'}
         Whether the channels are axis 1 or the last axis.
     dtype : dtype_like
-        float32 or float64: the dtype of the arrays, and of x.
+        float16, bfloat16, float32 or float64: the dtype of the arrays, and of x. One of float32
+        takes x of 16 bits, too.
 
     Attributes
     ----------

@@ -30,7 +30,8 @@ class LayerNorm(RowNorm):
     bias : bool
         Whether there is a bias too, at first 0.
     dtype : dtype_like
-        float32 or float64: the dtype of the arrays, and of x.
+        float16, bfloat16, float32 or float64: the dtype of the arrays, and of x. One of float32
+        takes x of 16 bits, too.
 
     Attributes
     ----------

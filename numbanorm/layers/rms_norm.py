@@ -24,11 +24,13 @@ class RMSNorm(RowNorm):
     normalized_shape : int or sequence of int
         The sizes of the last axes, one or more of them.
     eps : float, optional
-        Added to the mean square; not negative. If not given, ``np.finfo(dtype).eps``.
+        Added to the mean square; not negative. If not given, ``np.finfo(dtype).eps``, which for 16
+        bits is float32's.
     elementwise_affine : bool
         Whether there is a weight for each element of a row, at first 1.
     dtype : dtype_like
-        float32 or float64: the dtype of the weight, and of x.
+        float16, bfloat16, float32 or float64: the dtype of the weight, and of x. One of float32
+        takes x of 16 bits, too.
 
     Attributes
     ----------
