@@ -9,17 +9,9 @@ import math
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.columns import Tile, moved, sum_and_write, sum_tile
 from numbanorm.kernels.loops.pieces import gradient, moment, moment_around, normalize
-from numbanorm.kernels.loops.statistics import (
-    LEAST_SQUARES,
-    merge_at,
-    near_centre,
-    needs_shift,
-    not_negative,
-    shift_floor,
-)
+from numbanorm.kernels.loops.statistics import merge_at, needs_shift, not_negative, shift_floor
 from numbanorm.kernels.simd.memory import lanes, load, store
 from numbanorm.kernels.simd.pointers import at, get, put
-from numbanorm.kernels.simd.storage import has_sixteen
 from numbanorm.kernels.simd.sums import load_sum, no_sum
 from numbanorm.kernels.simd.vec import all_above, splat_wide, total
 from numbanorm.kernels.tiles import spread_of
@@ -88,8 +80,6 @@ def settle_vector(s1, s2, g, n, more, count, mean, m2, like):
     deviations = squares - plain * centre
     if not all_above(deviations, squares * splat_wide(shift_floor(like), like)):
         return False
-    if has_sixteen(like) and not all_above(squares, splat_wide(LEAST_SQUARES, like)):
-        return False
     merge_vector(count, at(mean, g), at(m2, g), more, centre, deviations, like)
     return True
 
@@ -142,8 +132,8 @@ def column_moments(work, g, n, per, fold, count, like):
     """Return statistic g's mean, its squared deviations, and whether they cancelled."""
     plain = column_total(work[0], g * per, per, fold, n, like)
     squares = column_total(work[1], g * per, per, fold, n, like)
-    mean = plain / count
-    deviations, centre = squares - plain * mean, near_centre(mean, like)
+    centre = plain / count
+    deviations = squares - plain * centre
     return centre, deviations, needs_shift(deviations, squares, like) and math.isfinite(centre)
 
 

@@ -24,13 +24,7 @@ from numbanorm.kernels.loops.runs import (
     read,
     read_and_write,
 )
-from numbanorm.kernels.loops.statistics import (
-    merge,
-    merge_at,
-    near_centre,
-    needs_shift,
-    not_negative,
-)
+from numbanorm.kernels.loops.statistics import merge, merge_at, needs_shift, not_negative
 from numbanorm.kernels.simd.memory import lanes, store
 from numbanorm.kernels.simd.pointers import at
 from numbanorm.kernels.simd.sums import load_sum, no_sum
@@ -88,7 +82,6 @@ def settle(plain, squares, x, stride, rows, n):
     mean = plain / count
     m2 = squares - plain * mean
     if needs_shift(m2, squares, x):
-        mean = near_centre(mean, x)
         coefs = (splat_wide(mean, x),)
         again = pieces.moment_around
         plain, squares = sum_runs(again, no_moments(x), x, rows, stride, n, coefs, 0, FIRST)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from numbanorm.kernels.compile.options import inlined
 from numbanorm.kernels.simd.memory import load, load_or, store_part
 from numbanorm.kernels.simd.pointers import at, rounded
-from numbanorm.kernels.simd.sums import added, like_sum, load_sum, no_vector, stretch
+from numbanorm.kernels.simd.sums import load_sum, no_vector
 from numbanorm.kernels.simd.vec import fma, keep, splat, widen
 
 # --- sums -----------------------------------------------------------------------------------------
@@ -58,18 +58,6 @@ def own_coefs(p, like):
 
 
 @inlined
-def begin_moment(sums, like):
-    """Return what moments are added to: the sums, or a stretch of those of 16-bit floats."""
-    return stretch(sums, like)
-
-
-@inlined
-def end_moment(sums, found):
-    """Return the sums with what was added."""
-    return added(sums, found)
-
-
-@inlined
 def begin_short(sums, like):
     """Return zeros of what is computed with: so a stretch is added up."""
     zero = no_vector(like)
@@ -85,7 +73,7 @@ def end_short(sums, found):
 @inlined
 def add_moment(sums, x, coefs, given, i, part):
     """Add to the sums of values and of their squares."""
-    v = like_sum(x, sums[0])
+    v = widen(x)
     return sums[0] + v, fma(v, v, sums[1])
 
 
@@ -108,7 +96,7 @@ def add_gradient(sums, v, coefs, weight, i, part):
     return sums[0] + g, fma(g, u, sums[1]), sums[2] + u
 
 
-moment = Sum(begin_moment, add_moment, end_moment, wide_coefs)
+moment = Sum(begin_wide, add_moment, end_wide, wide_coefs)
 moment_around = Sum(begin_wide, add_moment_around, end_wide, wide_coefs)
 gradient = Sum(begin_short, add_gradient, end_short, own_coefs)
 

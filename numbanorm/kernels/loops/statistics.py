@@ -8,7 +8,7 @@ import math
 from numbanorm.kernels.compile.options import inlined
 from numbanorm.kernels.loops.deviations import far_reciprocal, is_deviation
 from numbanorm.kernels.simd.pointers import get, is_null, magnitude, put, rounded
-from numbanorm.kernels.simd.storage import has_sixteen, largest, spare_digits
+from numbanorm.kernels.simd.storage import largest, spare_digits
 
 
 @inlined
@@ -33,21 +33,9 @@ def merge_at(count, mean, m2, i, more, more_mean, more_m2):
     put(m2, i, deviations)
 
 
-# Where squares of bfloat16 add up to less, float32 may have lost some.
-LEAST_SQUARES = 2.0**-80
-
-
-@inlined
-def near_centre(mean, like):
-    """Return what a second look is around: the mean, or 0 where stretches in float32 overflowed."""
-    return 0.0 if has_sixteen(like) and not math.isfinite(mean) else mean
-
-
 @inlined
 def shift_floor(like):
     """Return what share of the squares must be left of them; see `needs_shift`."""
-    if has_sixteen(like):
-        return 0.1
     return 1e-6 if spare_digits(like) else 0.0625
 
 
@@ -56,11 +44,8 @@ def needs_shift(m2, squares, like):
     """Whether m2 = squares - sum*mean lost too many digits to cancellation, or is not a number.
 
     Sums of float32 values keep 53 - 24 spare bits, so a mean of up to 1000 deviations is harmless;
-    float64 values have none to spare; those of 16-bit values are of stretches in float32, which has
-    few, and no room for the squares of the largest and the least.
+    float64 values have none to spare.
     """
-    if has_sixteen(like):
-        return not (m2 > shift_floor(like) * squares and squares > LEAST_SQUARES)
     return squares != 0.0 and not m2 > shift_floor(like) * squares
 
 

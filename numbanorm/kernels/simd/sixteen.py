@@ -109,14 +109,12 @@ def from_bfloat16(builder: Any, value: Any) -> Any:
 
 
 def to_bfloat16(builder: Any, value: Any) -> Any:
-    """Generate bfloat16's bits of a float32, rounded.
-
-    A NaN loses digits only: what arithmetic returns is quiet, and so remains one.
-    """
+    """Generate bfloat16's bits of a float32, rounded; a NaN loses digits only, and is quiet."""
     bits = _bits(builder, value)
     odd = builder.and_(builder.lshr(bits, _constant(bits, 16)), _constant(bits, 1))
     found = builder.add(bits, builder.add(odd, _constant(bits, 0x7FFF)))
-    found = builder.select(builder.fcmp_ordered("ord", value, value), found, bits)
+    quiet = builder.or_(bits, _constant(bits, 0x400000))
+    found = builder.select(builder.fcmp_ordered("ord", value, value), found, quiet)
     return builder.trunc(builder.lshr(found, _constant(bits, 16)), _like(value, I16))
 
 

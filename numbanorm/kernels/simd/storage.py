@@ -127,12 +127,6 @@ def spare_digits(_: Any, p: Any) -> Any:
 
 
 @intrinsic
-def has_sixteen(_: Any, p: Any) -> Any:
-    """Return whether floats of 16 bits are at p."""
-    return _constant(types.boolean, lambda dtype: isinstance(dtype, Sixteen))(_, p)
-
-
-@intrinsic
 def largest(_: Any, p: Any) -> Any:
     """Return the largest finite number that can be computed with what is at p."""
     return _constant(types.float64, lambda dtype: float(_info(dtype).max))(_, p)
