@@ -88,11 +88,17 @@ def image_of(images, i, y, x):
 def put_image(images, i, image):
     """Write the i-th row of the table of images."""
     p = at(images, i * ENTRY)
-    put_integer(p, 0, address(image.x))
-    put_integer(p, 4, address(image.y))
-    for k in range(3):
-        put_integer(p, 1 + k, image.x_strides[k])
-        put_integer(p, 5 + k, image.y_strides[k])
+    put_place(p, image.x, image.x_strides)
+    put_place(at(p, 4), image.y, image.y_strides)
+
+
+@inlined
+def put_place(p, pixels, strides):
+    """Write where the pixels of an image are."""
+    put_integer(p, 0, address(pixels))
+    put_integer(p, 1, strides.row)
+    put_integer(p, 2, strides.pixel)
+    put_integer(p, 3, strides.channel)
 
 
 @inlined
@@ -166,7 +172,9 @@ def write_staged(how, image, view, pixel, n, room, table):
     most, y = STAGED_BYTES // itemsize(image.x), at(image.y, place(image.y_strides, width, pixel))
     block = block_channels(channels, how.planar, most)
     plane, then = most // block, at(image.x, place(image.x_strides, width, pixel + n))
-    for first in range(0, channels, block):
+    # Not a range, which raises where a step is 0, as this one, for all that the compiler knows.
+    first = 0
+    while first < channels:
         stop = min(first + block, channels)
         stage(room, plane, image, view, pixel, n, first, stop - first, how.planar)
         if how.planar:
@@ -174,6 +182,7 @@ def write_staged(how, image, view, pixel, n, room, table):
         else:
             size = n * (stop - first)
             write_channels(how, at(y, first), room, then, size, table, channels, first)
+        first = stop
 
 
 @inlined

@@ -72,8 +72,9 @@ def visit(view, cut, place, args):
     sum_tile(pieces.moment, (work[0], work[1]), tile, (), spread)
     for g in range(tile.n // per):
         entry = (place.b * group + place.start // per + g) * cut.tiles + place.tile
-        for k in range(2):
-            put(partial, 2 * entry + k, column_total(work[k], g * per, per, tile.fold, tile.n, x))
+        here = g * per, per, tile.fold, tile.n, x
+        put(partial, 2 * entry, column_total(work[0], *here))
+        put(partial, 2 * entry + 1, column_total(work[1], *here))
 
 
 @leaf
