@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ABI_VERSION = 2
 DIGESTS = {
     1: "d95a6f41090da0dcdaf2bd81d3fa15e98ea561f5dbcaf8d8ce36e69f63d7db3b",
-    2: "b58121f434932c4265c27d0870da6fda6d7197bdb24f2dabb5c7f342805a59f9",
+    2: "36dc3d78016755839d9a277addd5b821818e3faf7293cf7061766a2b1e011486",
 }
 
 # What the letters T and P stand for; of 16-bit floats C has but the bits.
