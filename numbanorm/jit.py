@@ -47,8 +47,9 @@ import math
 
 from numbanorm._status import Status
 from numbanorm.kernels import ahead
+from numbanorm.kernels.loops.images import ENTRY, Image, put_image
 from numbanorm.kernels.operations.finishing import move_running
-from numbanorm.kernels.operations.images import ENTRY, Image, can_scale, put_image
+from numbanorm.kernels.operations.images import can_scale
 from numbanorm.kernels.simd.pointers import allocate, as_integers, at, is_null, release
 from numbanorm.kernels.threads import launch
 from numbanorm.kernels.threads.drivers import public

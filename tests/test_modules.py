@@ -33,6 +33,7 @@ ORDER = [
     "calls.lookup",
     "calls.operations",
     "calls.statistics",
+    "calls.places",
     "calls.images",
     "calls.call",
     "calls.backward_call",

@@ -10,8 +10,9 @@ A module imports those before it only:
     x's shape, checked, and the plan made of it; in which order its axes lie in memory.
 `lookup`, `operations`
     The compiled operations: imported when first needed, and called on flat arrays and a view.
-`statistics`, `images`
-    Statistics alone, exact where x is of integers; images, by given numbers or their own.
+`statistics`, `places`, `images`
+    Statistics alone, exact where x is of integers; where images are; images, by given numbers or
+    their own.
 `call`, `backward_call`
     `Call` and `BackwardCall`: all of a call, checked and in the memory that kernels take.
 `running`
