@@ -55,6 +55,7 @@ def test_statuses_keep_their_values():
         "NBN_ERROR_OVERLAP": 10,
         "NBN_ERROR_MEMORY": 11,
         "NBN_ERROR_CPU": 12,
+        "NBN_ERROR_SCALE": 13,
     }
     assert set(RULES) == set(Status)
 

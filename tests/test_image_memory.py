@@ -8,6 +8,7 @@ import pictures
 import pytest
 from numpy.lib.stride_tricks import as_strided
 from pictures import same, wanted
+from test_any_float import MODES, flushed
 
 import numbanorm as nbn
 
@@ -195,3 +196,16 @@ def test_threads_at_once():
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(work, range(64)))
+
+
+@MODES
+def test_floating_point_modes(bits):
+    """Another library may have told this thread to flush subnormal numbers, or to truncate."""
+    x = pictures.pixels((2, 200, 200, 3), np.float32) * np.float32(1e-38)
+    bytes_ = pictures.pixels(x.shape, np.uint8)
+    want = wanted(x, 0.0, 0.3), wanted(bytes_, MEAN, STD, 3e40), wanted(bytes_, MEAN, STD)
+    with flushed(bits):
+        found = [nbn.normalize_images(x, 0.0, 0.3)]
+        found.append(nbn.normalize_images(bytes_, MEAN, STD, max_value=3e40))
+        found.append(nbn.normalize_images(bytes_, MEAN, STD))
+    assert all(map(same, found, want))

@@ -32,6 +32,8 @@ ORDER = [
     "calls.order",
     "calls.lookup",
     "calls.operations",
+    "calls.statistics",
+    "calls.images",
     "calls.call",
     "calls.backward_call",
     "calls.running",

@@ -61,6 +61,23 @@ def what_is_given() -> None:
     nbn.channel_normalize(single, (0.5, 0.5, 0.5, 0.5), [1, 1, 1, 1])
 
 
+def images(flag: bool, layout: str, over: str) -> None:
+    """Images by given numbers and by their own; an array, lists, tuples, in any mixture."""
+    photos: NDArray[np.uint8] = np.zeros((8, 4, 4, 3), np.uint8)
+    assert_type(nbn.normalize_images(photos, nbn.IMAGENET_MEAN, nbn.IMAGENET_STD), Array)
+    nbn.normalize_images([photos[0], photos[1]], 0.5, [0.5, 0.5, 0.5], max_value=1023, to=layout)
+    nbn.normalize_images((photos[0],), np.zeros((1, 3)), 1, layout=layout, reverse_channels=flag)
+    nbn.normalize_images(list(photos), 0.5, 0.5, dtype="float16", out=half)
+    nbn.normalize_images(HasArray(), 0.5, 0.5, dtype=np.float64)
+    assert_type(nbn.standardize_images(photos, over="channel", eps=1e-5, floor=0.1), Array)
+    y, mean, std = nbn.standardize_images([photos[0]], over="batch", to="NCHW", return_stats=True)
+    assert_type(std, Array)
+    either = nbn.standardize_images(photos, over=over, layout=layout, return_stats=flag, out=None)
+    assert_type(either, Array | tuple[Array, Array, Array])
+    nbn.channel_normalize(photos, mean, std, layout="NHWC", out=y)
+    nbn.channel_mean_var(photos, layout="NHWC", correction=0.5)
+
+
 def layers(layout: str, momentum: float | None, affine: bool) -> None:
     """Layers, and what is done with them."""
     layer = nbn.BatchNorm2d(4, momentum=momentum, affine=affine, layout=layout, dtype="float32")
@@ -89,6 +106,9 @@ def refused(flag: bool) -> None:
     nbn.batch_norm(single, layout=1)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
     y: Array = nbn.batch_norm(single, return_stats=flag)  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
     del y
+    nbn.normalize_images(single, 0.5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    nbn.normalize_images(single, 0.5, 0.5, max_value="1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    nbn.standardize_images(single, over=1)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
     nbn.channel_mean_var(single, "NHWC")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     nbn.set_num_threads("2")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     nbn.BatchNorm2d(4, momentum="0.1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

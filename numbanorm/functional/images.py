@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from numbanorm._types import Array, Layout, WithStats
 
-Over = Literal["image", "channel", "batch"]
+# The names are for editors to offer.
+Over = Literal["image", "channel", "batch"] | str
 
 # Of the red, green and blue of ImageNet's training images, as shares of 255: what the models that
 # torchvision, timm and Keras offer were trained with.
