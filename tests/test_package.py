@@ -41,5 +41,7 @@ def test_changelog_has_this_version():
 
 def test_all_is_documented():
     for name in nbn.__all__:
+        if isinstance(getattr(nbn, name), tuple):
+            continue  # numbers, which say what they are where they are defined
         text = getattr(nbn, name).__doc__
         assert text and "Examples" in text, name
