@@ -27,8 +27,12 @@ class Library:
     def __init__(self, functions, prefix):
         self.functions, self._prefix = functions, prefix
 
+    def function(self, name):
+        """Return a function by its name without a prefix."""
+        return getattr(self.functions, f"{self._prefix}{name}")
+
     def __call__(self, name, dtype, *args):
-        function = getattr(self.functions, f"{self._prefix}{name}_{SUFFIX[np.dtype(dtype).name]}")
+        function = self.function(f"{name}_{SUFFIX[np.dtype(dtype).name]}")
         given = [
             pointer(arg) if arg is None or isinstance(arg, np.ndarray) else arg for arg in args
         ]

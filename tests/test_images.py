@@ -145,8 +145,16 @@ def test_large_batches(view, channels, threads):
     x = view(pictures.pixels((n, size, size, channels), np.uint8))
     mean, std = np.linspace(0.4, 0.5, channels), np.linspace(0.2, 0.3, channels)
     for to in ("NHWC", "NCHW"):
+        shape = pictures.turned(x, "NHWC", to).shape
+        # A slot whose rows, and planes, begin anywhere among cache lines.
+        room = np.zeros([size + 3 * (i > 0) for i, size in enumerate(shape)], np.float32)
+        slot = room[:, 1:-2, 3:, :-3] if to == "NHWC" else room[:, :-3, 1:-2, 3:]
         with nbn.num_threads(threads):
             y = nbn.normalize_images(x, mean, std, to=to)
+            nbn.normalize_images(list(x), mean, std, to=to, out=slot)
+        assert same(slot, y)
+        slot[...] = 0
+        assert not room.any()
         with nbn.num_threads(1), streams.streamed_from(streams.NONE):
             each = [nbn.normalize_images(one, mean, std, to=to) for one in x]
         assert all(same(a, b) for a, b in zip(y, each, strict=True))

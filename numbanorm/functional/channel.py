@@ -19,7 +19,7 @@ def channel_mean_var(
 
     Parameters
     ----------
-    x : array_like, shape (N, C, ...) or (N, ..., C), float16, bfloat16, float32 or float64
+    x : array_like, shape (N, C, ...) or (N, ..., C), uint8, uint16, int16 or of floats
         Data of rank 2 or more.
     layout : {'NCHW', 'NHWC'}
         Whether the channels are axis 1 or the last axis.
@@ -30,7 +30,7 @@ def channel_mean_var(
     Returns
     -------
     mean, var : ndarray, shape (C,), float64
-        NaN for empty channels.
+        NaN for empty channels. Of integers, the nearest float64 to the exact ones.
 
     Raises
     ------
@@ -61,19 +61,19 @@ def channel_normalize(
 
     Parameters
     ----------
-    x : array_like, shape (N, C, ...) or (N, ..., C), float16, bfloat16, float32 or float64
+    x : array_like, shape (N, C, ...) or (N, ..., C), uint8, uint16, int16 or of floats
         Data of rank 2 or more.
     mean, std : array_like, shape (C,), real numbers
         Used in float64 whatever x's dtype. A std may be negative; where one is 0, so may be the
         result.
     layout : {'NCHW', 'NHWC'}
         Whether the channels are axis 1 or the last axis.
-    out : ndarray, x's shape and dtype, optional
+    out : ndarray, the result's shape and dtype, optional
         Where the result goes: x itself, or memory that overlaps no argument.
 
     Returns
     -------
-    ndarray, x's shape and dtype
+    ndarray, x's shape and dtype; of integers float32
         With strides as `batch_norm` gives y.
 
     Raises
