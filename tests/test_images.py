@@ -47,6 +47,15 @@ def test_every_value(dtype, max_value):
     assert same(y[..., 0].T, want)
 
 
+def test_every_value_in_float64():
+    """Quotients by reciprocals are made good to the last digit, which float32 would not show."""
+    x = pictures.every(np.int16)[:, None, None]
+    for mean, std in PAIRS:
+        for max_value in (1.0, 4095.0, 1e-300):
+            y = nbn.normalize_images(x, mean, std, max_value=max_value, dtype=np.float64)
+            assert same(y, scaled(x, mean, std, max_value, np.float64)), (mean, std, max_value)
+
+
 def found_by_a_product(mean, std, dtype=np.float32):
     """Return what bytes are by a product and a sum, in more digits than float64 has."""
     x = np.arange(256, dtype=np.longdouble)
