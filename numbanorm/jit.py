@@ -46,11 +46,8 @@ The rows of an array, normalised within a function of one's own::
 import math
 
 from numbanorm._status import Status
-from numbanorm.kernels import ahead
-from numbanorm.kernels.loops.images import ENTRY, Image, put_image
+from numbanorm.kernels import ahead, user_images
 from numbanorm.kernels.operations.finishing import move_running
-from numbanorm.kernels.operations.images import can_scale
-from numbanorm.kernels.simd.pointers import allocate, as_integers, at, is_null, release
 from numbanorm.kernels.threads import launch
 from numbanorm.kernels.threads.drivers import public
 from numbanorm.kernels.tiles import (
@@ -64,19 +61,14 @@ from numbanorm.kernels.tiles import (
 from numbanorm.kernels.user_arrays import (
     as_bfloat16,
     as_float16,
-    element_strides,
     elements,
     fill,
     fits,
     forward_status,
-    is_whole,
-    pixels,
     read,
     read_if_any,
-    whole_rows,
     written,
     written_if_any,
-    written_pixels,
 )
 from numbanorm.threads import workers
 
@@ -345,38 +337,7 @@ def normalize_images(y, x, mean, std, max_value, threads=1):
     array([[ 0. ,  0.2,  1. ],
            [ 1. , -1. , -1. ]], dtype=float32)
     """
-    to, source = written_pixels(y), pixels(x)
-    n, height, width, channels = x.shape
-    if y.shape != x.shape or mean.size != std.size:
-        return SIZE
-    if mean.size != channels and mean.size != n * channels:
-        return SIZE
-    if not (is_whole(source, x) and is_whole(to, y)):
-        return SIZE
-    means, stds = read(mean, 0.0), read(std, 0.0)
-    if not can_scale(means, stds, mean.size, max_value):
-        return SCALE
-    if x.size == 0:
-        return OK
-    pixel, channel = y.strides[2] // y.itemsize, y.strides[3] // y.itemsize
-    if pixel != 1 and (channel != 1 or pixel != channels):
-        return SIZE
-    sets = 1 if mean.size == channels else n
-    room = allocate(ENTRY * n)
-    if is_null(room):
-        return MEMORY
-    images = as_integers(room)
-    for i in range(n):
-        there = at(source, i * (x.strides[0] // x.itemsize)), element_strides(x)
-        here = at(to, i * (y.strides[0] // y.itemsize)), element_strides(y)
-        put_image(images, i, Image(there[0], there[1], here[0], here[1]))
-    view, args = (n, height, channels, 1, width), (images, to, source, means, stds)
-    if whole_rows(x, width) and whole_rows(y, width):
-        view = n, 1, channels, 1, height * width
-    workers = workers_for(x.size, threads)
-    status = ahead.call_scale(view, (*args, sets, max_value, pixel == 1), workers)
-    release(room)
-    return status
+    return user_images.normalize(y, x, mean, std, max_value, threads)
 
 
 @public

@@ -50,8 +50,6 @@ def scale(
         here, there = places(images.arrays, images.layout), places(result, to)
         if reverse:
             here = here.reversed(channels, images.dtype.itemsize)
-        if here.are_flat(width) and there.are_flat(width):
-            height, width = 1, height * width
         planar, view = there.strides[0][1] == 1, (count, height, channels, 1, width)
         table = np.empty((count, 8), np.int64)
         table[:, 0], table[:, 1:4] = here

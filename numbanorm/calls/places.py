@@ -101,10 +101,6 @@ class Places(NamedTuple):
     addresses: NDArray[np.int64]
     strides: list[tuple[int, int, int]]
 
-    def are_flat(self, width: int) -> bool:
-        """Return whether the rows of all images follow one another as their pixels do."""
-        return all(row == width * pixel for row, pixel, _ in set(self.strides))
-
     def reversed(self, channels: int, size: int) -> Places:
         """Return where they are from their last channel on, backwards, of elements of a size."""
         last = [(channels - 1) * channel * size for _, _, channel in self.strides]

@@ -22,10 +22,10 @@ from numbanorm.kernels.compile import bundles
 from numbanorm.kernels.operations.finishing import put_variances
 from numbanorm.kernels.operations.images import normalize as normalize_images
 from numbanorm.kernels.simd.pointers import BYTES, I64
-from numbanorm.kernels.simd.storage import FLOATS, compute_type
+from numbanorm.kernels.simd.storage import FLOATS, INTEGERS, compute_type
 
 _POINTERS = {str(kind): types.CPointer(kind) for kind in FLOATS}
-_INTEGERS = {str(kind): types.CPointer(kind) for kind in (types.uint8, types.uint16, types.int16)}
+_PIXELS = {str(kind): types.CPointer(kind) for kind in INTEGERS} | _POINTERS
 
 
 def moments(batch, outer, group, width, run, x, mean, var, workers):  # type: ignore[no-untyped-def]
@@ -82,7 +82,7 @@ OPERATIONS: dict[str, tuple[Any, str]] = {
 
 # The kinds of arrays each is compiled for: x's, or x's and its result's.
 _KINDS = {operation: list(_POINTERS) for operation in OPERATIONS}
-_KINDS["scale"] = [f"{x}_{y}" for x in (*_INTEGERS, *_POINTERS) for y in _POINTERS]
+_KINDS["scale"] = [f"{x}_{y}" for x in _PIXELS for y in _POINTERS]
 
 
 class Loader(NamedTuple):
@@ -122,8 +122,8 @@ _slots[len(_LOADERS)] = ctypes.cast(_resolve, ctypes.c_void_p).value
 @cache
 def _load(loader: Loader) -> None:
     function, letters = OPERATIONS[loader.operation]
-    known, (first, _, second) = _INTEGERS | _POINTERS, loader.kind.partition("_")
-    x, y = known[first], known[second or first]
+    first, _, second = loader.kind.partition("_")
+    x, y = _PIXELS[first], _PIXELS[second or first]
     pointers = {
         "x": x,
         "y": y,

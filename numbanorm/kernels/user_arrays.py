@@ -14,8 +14,7 @@ from numba.extending import intrinsic
 
 from numbanorm._status import OK, Status
 from numbanorm.kernels.compile.options import inlined
-from numbanorm.kernels.loops.staging import Strides
-from numbanorm.kernels.simd.pointers import I64, address, put
+from numbanorm.kernels.simd.pointers import I64, put
 from numbanorm.kernels.simd.sixteen import bfloat16, float16
 from numbanorm.kernels.simd.storage import FLOATS, compute_type
 from numbanorm.kernels.tiles import size_of
@@ -111,53 +110,6 @@ def elements(_: Any, array: Any) -> Any:
         return I64(0)
 
     return types.int64(array), codegen
-
-
-def _pixels(name: str, known: tuple[Any, ...], writes: bool) -> Any:
-    """Return an intrinsic: a pointer to the first element of images, of any strides."""
-
-    def typed(_: Any, array: Any) -> Any:
-        kinds = ", ".join(map(str, known))
-        if not isinstance(array, types.Array) or array.ndim != 4 or array.dtype not in known:
-            raise TypingError(f"images must be an array of 4 dimensions, of {kinds}, got {array}")
-        if writes and not array.mutable:
-            raise TypingError(f"an array that is written must be writeable, got {array}")
-
-        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            return cgutils.create_struct_proxy(array)(context, builder, args[0]).data
-
-        return types.CPointer(array.dtype)(array), codegen
-
-    typed.__name__ = name
-    return intrinsic(typed)
-
-
-pixels = _pixels("pixels", (types.uint8, types.uint16, types.int16, *FLOATS), writes=False)
-written_pixels = _pixels("written_pixels", FLOATS, writes=True)
-
-
-@inlined
-def is_whole(p, array):
-    """Return whether images, from a pointer on, are at multiples of an element's size."""
-    a, b, c, d = array.strides
-    size = array.itemsize
-    return (
-        address(p) % size == 0 and a % size == 0 and b % size == 0 and c % size == 0
-        and d % size == 0
-    )  # fmt: skip
-
-
-@inlined
-def element_strides(array):
-    """Return how many elements apart rows, pixels and channels of images are."""
-    size = array.itemsize
-    return Strides(array.strides[1] // size, array.strides[2] // size, array.strides[3] // size)
-
-
-@inlined
-def whole_rows(array, width):
-    """Return whether the rows of images follow one another as their pixels do."""
-    return array.strides[1] == width * array.strides[2]
 
 
 @inlined

@@ -21,13 +21,8 @@ from numbanorm.kernels.loops.images import ENTRY, Image, put_image
 from numbanorm.kernels.loops.staging import Strides
 from numbanorm.kernels.operations.images import can_scale
 from numbanorm.kernels.operations.images import normalize as scale
-from numbanorm.kernels.simd.pointers import (
-    allocate,
-    as_integers,
-    at,
-    is_null,
-    release,
-)
+from numbanorm.kernels.simd.pointers import at, is_null
+from numbanorm.kernels.simd.room import allocate, as_integers, release
 from numbanorm.kernels.simd.storage import itemsize
 from numbanorm.kernels.threads.launch import threads
 from numbanorm.kernels.tiles import (
@@ -82,8 +77,6 @@ def normalize_images(
     for i in range(n):
         put_image(images, i, Image(at(x, i * each), source, at(y, i * every), result))
     view = n, height, channels, 1, width
-    if source.row == width * source.pixel and result.row == width * result.pixel:
-        view = n, 1, channels, 1, pixels
     args = images, y, x, mean, std, 1, max_value, y_layout == NCHW
     status = scale(view, args, workers_for(elements, threads()))
     release(room)

@@ -10,10 +10,11 @@ from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.columns import Tile, moved, sum_and_write, sum_tile
 from numbanorm.kernels.loops.pieces import gradient, moment, moment_around, normalize
 from numbanorm.kernels.loops.statistics import merge_at, needs_shift, not_negative, shift_floor
+from numbanorm.kernels.simd.choosing import all_above
 from numbanorm.kernels.simd.memory import lanes, load, store
 from numbanorm.kernels.simd.pointers import at, get, put
 from numbanorm.kernels.simd.sums import load_sum, no_sum
-from numbanorm.kernels.simd.vec import all_above, splat_wide, total
+from numbanorm.kernels.simd.vec import splat_wide, total
 from numbanorm.kernels.tiles import spread_of
 
 # --- moments --------------------------------------------------------------------------------------

@@ -8,8 +8,14 @@ from typing import Any, NamedTuple
 
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops import scaling
-from numbanorm.kernels.loops.runs import put_vector
-from numbanorm.kernels.loops.scaling import CORRECTED, SCALED, most_of, of_channel, of_channels
+from numbanorm.kernels.loops.scaling import (
+    CORRECTED,
+    SCALED,
+    most_of,
+    of_channel,
+    of_channels,
+    put_number,
+)
 from numbanorm.kernels.loops.staging import (
     first_in_memory,
     pixels_3_joined,
@@ -21,7 +27,6 @@ from numbanorm.kernels.loops.staging import (
 from numbanorm.kernels.simd.memory import lanes, prefetch, to_aligned
 from numbanorm.kernels.simd.pointers import at
 from numbanorm.kernels.simd.storage import line
-from numbanorm.kernels.simd.vec import narrow, widen
 from numbanorm.plan.tuning import AHEAD
 
 
@@ -72,9 +77,9 @@ def write_three(order, apply, blocks, target, table, most, streamed):
         here, i = at(x, k * stride), k * step
         prefetch(at(here, AHEAD * lanes(x)))
         u, v, w = order.read(here, plane)
-        put_vector(at(y, i), narrow(apply(widen(u), a, mosts), y), streamed)
-        put_vector(at(y2, i), narrow(apply(widen(v), b, mosts), y), streamed)
-        put_vector(at(y3, i), narrow(apply(widen(w), c, mosts), y), streamed)
+        put_number(apply, at(y, i), u, a, mosts, streamed)
+        put_number(apply, at(y2, i), v, b, mosts, streamed)
+        put_number(apply, at(y3, i), w, c, mosts, streamed)
 
 
 @leaf
@@ -90,10 +95,10 @@ def write_four(order, apply, blocks, target, table, most, streamed):
         here, i = at(x, k * stride), k * step
         prefetch(at(here, AHEAD * lanes(x)))
         u, v, w, z = order.read(here, plane)
-        put_vector(at(y, i), narrow(apply(widen(u), a, mosts), y), streamed)
-        put_vector(at(y2, i), narrow(apply(widen(v), b, mosts), y), streamed)
-        put_vector(at(y3, i), narrow(apply(widen(w), c, mosts), y), streamed)
-        put_vector(at(y4, i), narrow(apply(widen(z), d, mosts), y), streamed)
+        put_number(apply, at(y, i), u, a, mosts, streamed)
+        put_number(apply, at(y2, i), v, b, mosts, streamed)
+        put_number(apply, at(y3, i), w, c, mosts, streamed)
+        put_number(apply, at(y4, i), z, d, mosts, streamed)
 
 
 @inlined

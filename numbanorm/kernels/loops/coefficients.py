@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.statistics import coefficients, or_else, reciprocal_deviation
+from numbanorm.kernels.simd.choosing import all_above
 from numbanorm.kernels.simd.memory import lanes, load, store
-from numbanorm.kernels.simd.pointers import at, get, is_null, put, rounded, stack_like
+from numbanorm.kernels.simd.pointers import at, get, is_null, put, rounded
+from numbanorm.kernels.simd.room import stack_like
 from numbanorm.kernels.simd.sums import load_sum
-from numbanorm.kernels.simd.vec import all_above, narrow, root, splat, splat_wide, widen
+from numbanorm.kernels.simd.vec import narrow, root, splat, splat_wide, widen
 
 
 class Norm(NamedTuple):
@@ -97,6 +99,18 @@ def fill_rows(coefs, norm, s, slot, rows):
     for k in range(rows):
         mean, rstd = deviation_of(norm, s + k, like)
         fill(at(coefs, k), 1, slot_coefficients(norm, mean, rstd, slot + k, like))
+
+
+@leaf
+def fill_lines(coefs, norm, view, line, block):
+    """Write the coefficients of a block of lines of one row of x's."""
+    _, outer, group, width, _ = view
+    slot = line % (group * width)
+    if width == 1:
+        fill_rows(coefs, norm, line // (outer * group) * group + slot, slot, block)
+    else:
+        for k in range(block):
+            fill(at(coefs, k), 1, line_coefficients(view, norm, line + k, coefs[0]))
 
 
 @inlined

@@ -6,17 +6,11 @@ The arithmetic of both is the same, lane by lane; a vector of lines is worked on
 
 from numbanorm.kernels.compile.options import inlined
 from numbanorm.kernels.loops.statistics import centring, gradient_scale
+from numbanorm.kernels.simd.choosing import all_above, magnitudes, or_zero
 from numbanorm.kernels.simd.memory import store
 from numbanorm.kernels.simd.pointers import magnitude, put, rounded
 from numbanorm.kernels.simd.storage import spare_digits, unit
-from numbanorm.kernels.simd.vec import (
-    all_above,
-    magnitudes,
-    narrow,
-    or_zero,
-    splat_wide,
-    widen,
-)
+from numbanorm.kernels.simd.vec import narrow, splat_wide, widen
 
 # What is added to a float64 is rounded to a multiple of 1/256.
 COARSE = 1.5 * 2.0**44

@@ -11,10 +11,11 @@ or None for all.
 from typing import Any, NamedTuple
 
 from numbanorm.kernels.compile.options import inlined
+from numbanorm.kernels.simd.choosing import keep
 from numbanorm.kernels.simd.memory import load, load_or, store_part
 from numbanorm.kernels.simd.pointers import at, rounded
 from numbanorm.kernels.simd.sums import load_sum, no_vector
-from numbanorm.kernels.simd.vec import fma, keep, splat, widen
+from numbanorm.kernels.simd.vec import fma, splat, widen
 
 # --- sums -----------------------------------------------------------------------------------------
 

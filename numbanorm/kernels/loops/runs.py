@@ -7,6 +7,7 @@ whole, if they are written one after the other; otherwise each part of it is wri
 from typing import Any, NamedTuple
 
 from numbanorm.kernels.compile.options import inlined
+from numbanorm.kernels.simd.choosing import join
 from numbanorm.kernels.simd.memory import (
     lanes,
     load,
@@ -19,7 +20,6 @@ from numbanorm.kernels.simd.memory import (
     to_aligned,
 )
 from numbanorm.kernels.simd.pointers import at
-from numbanorm.kernels.simd.vec import join
 from numbanorm.plan.tuning import AHEAD, STRETCH
 
 # Into which of two sets of sums a run's vectors go: all into the first; in turn, but what is left

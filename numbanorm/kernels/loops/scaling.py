@@ -10,18 +10,19 @@ from typing import Any, NamedTuple
 
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.runs import expect_edge, peel, put_vector
-from numbanorm.kernels.simd.memory import lanes, load, load_part, prefetch, store_part
+from numbanorm.kernels.simd.choosing import fma_where, same_bits
+from numbanorm.kernels.simd.memory import (
+    lanes,
+    load,
+    load_part,
+    prefetch,
+    prefetch_write,
+    store_part,
+)
 from numbanorm.kernels.simd.pointers import at, get, put
 from numbanorm.kernels.simd.sums import load_sum
-from numbanorm.kernels.simd.vec import (
-    counted,
-    fma,
-    fma_where,
-    narrow,
-    same_bits,
-    splat_wide,
-    widen,
-)
+from numbanorm.kernels.simd.vec import counted, fma, narrow, splat_wide, widen
+from numbanorm.plan.tuning import AHEAD
 
 # How numbers are found.
 DIVIDED, CORRECTED, SCALED = 0, 1, 2
@@ -87,14 +88,8 @@ def of_channel(table, c, like):
 @inlined
 def of_channels(table, c, like):
     """Return vectors of the coefficients of adjacent channels, from c on."""
-    return Coefficients(
-        load_sum(at(table.mean, c), like),
-        load_sum(at(table.std, c), like),
-        load_sum(at(table.minus, c), like),
-        load_sum(at(table.reciprocal, c), like),
-        load_sum(at(table.scale, c), like),
-        load_sum(at(table.offset, c), like),
-    )
+    mean, std, minus, reciprocal, scale, offset = load_sum(at(table, c), like)
+    return Coefficients(mean, std, minus, reciprocal, scale, offset)
 
 
 @inlined
@@ -155,6 +150,14 @@ def agrees(table, c, most, y, x):
 
 
 @inlined
+def put_number(apply, y, v, coefs, mosts, streamed):
+    """Write the numbers of a vector, asking for where others go, unless past the caches."""
+    if not streamed:
+        prefetch_write(at(y, AHEAD * lanes(y)))
+    put_vector(y, narrow(apply(widen(v), coefs, mosts), y), streamed)
+
+
+@inlined
 def put_part(apply, y, x, i, part, coefs, mosts):
     """Write those lanes of the vector at i that are a part of it."""
     v = apply(widen(load_part(at(x, i), part)), coefs, mosts)
@@ -172,7 +175,7 @@ def write_plane(apply, y, x, then, n, table, c, most, streamed):
         put_part(apply, y, x, i, (0, min(head - i, step)), coefs, mosts)
     for i in range(head, last, step):
         prefetch(at(then, i))
-        put_vector(at(y, i), narrow(apply(widen(load(at(x, i))), coefs, mosts), y), streamed)
+        put_number(apply, at(y, i), load(at(x, i)), coefs, mosts, streamed)
     if last < n:
         put_part(apply, y, x, last, (0, n - last), coefs, mosts)
 
@@ -193,8 +196,7 @@ def write_pixels(apply, y, x, then, n, table, channels, first, most, streamed):
         i, c = i + size, (c + size) % channels
     while i < last:
         prefetch(at(then, i))
-        v = apply(widen(load(at(x, i))), of_channels(table, c, x), mosts)
-        put_vector(at(y, i), narrow(v, y), streamed)
+        put_number(apply, at(y, i), load(at(x, i)), of_channels(table, c, x), mosts, streamed)
         i, c = i + step, c + on
         c = c if c < channels else c - channels
     if last < n:

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from numbanorm.kernels.compile.options import inlined, leaf, named
 from numbanorm.kernels.simd.memory import lanes
 from numbanorm.kernels.simd.pixels import from_pixels, from_planes
-from numbanorm.kernels.simd.pointers import at, copy_element, copy_elements
+from numbanorm.kernels.simd.pointers import at
+from numbanorm.kernels.simd.room import copy_element, copy_elements
 
 
 class Order(NamedTuple):

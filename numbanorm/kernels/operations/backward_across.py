@@ -22,13 +22,8 @@ from numbanorm.kernels.operations.totals import (
     table_size,
 )
 from numbanorm.kernels.simd.memory import fence, lanes
-from numbanorm.kernels.simd.pointers import (
-    allocate,
-    as_computed,
-    at,
-    is_null,
-    release,
-)
+from numbanorm.kernels.simd.pointers import at, is_null
+from numbanorm.kernels.simd.room import allocate, as_computed, release
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
 from numbanorm.kernels.tiles import across_fits, claim, streams

@@ -24,13 +24,8 @@ from numbanorm.kernels.operations.totals import (
     table_size,
 )
 from numbanorm.kernels.simd.memory import fence, lanes
-from numbanorm.kernels.simd.pointers import (
-    allocate,
-    at,
-    get,
-    is_null,
-    release,
-)
+from numbanorm.kernels.simd.pointers import at, get, is_null
+from numbanorm.kernels.simd.room import allocate, release
 from numbanorm.kernels.simd.vec import splat
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch

@@ -25,14 +25,8 @@ from numbanorm.kernels.operations.totals import (
     finish,
 )
 from numbanorm.kernels.simd.memory import fence, lanes, load, store
-from numbanorm.kernels.simd.pointers import (
-    as_computed,
-    at,
-    get,
-    put,
-    rounded,
-    stack_doubles,
-)
+from numbanorm.kernels.simd.pointers import at, get, put, rounded
+from numbanorm.kernels.simd.room import as_computed, stack_doubles
 from numbanorm.kernels.simd.sums import load_sum
 from numbanorm.kernels.simd.vec import splat
 from numbanorm.kernels.tiles import ceil_div, following

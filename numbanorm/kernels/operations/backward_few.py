@@ -9,7 +9,8 @@ from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.gradients import mean_error
 from numbanorm.kernels.loops.statistics import or_else
 from numbanorm.kernels.operations.given import backward_given, line_runs, line_start
-from numbanorm.kernels.simd.pointers import allocate, at, get, is_null, put, release
+from numbanorm.kernels.simd.pointers import at, get, is_null, put
+from numbanorm.kernels.simd.room import allocate, release
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
 from numbanorm.kernels.tiles import ceil_div, claim, row_tiles

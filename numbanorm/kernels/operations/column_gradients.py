@@ -18,14 +18,8 @@ from numbanorm.kernels.operations.totals import (
     put_totals,
 )
 from numbanorm.kernels.simd.memory import lanes, load, store
-from numbanorm.kernels.simd.pointers import (
-    as_computed,
-    at,
-    get,
-    is_null,
-    put,
-    stack_doubles,
-)
+from numbanorm.kernels.simd.pointers import at, get, is_null, put
+from numbanorm.kernels.simd.room import as_computed, stack_doubles
 from numbanorm.kernels.simd.sums import load_sum
 from numbanorm.kernels.simd.vec import narrow
 

@@ -5,11 +5,12 @@ import math
 from numbanorm.kernels.compile.options import inlined
 from numbanorm.kernels.loops.deviations import mean_square, variance
 from numbanorm.kernels.loops.statistics import reciprocal_deviation
+from numbanorm.kernels.simd.choosing import all_above
 from numbanorm.kernels.simd.memory import lanes, store
 from numbanorm.kernels.simd.pointers import at, get, is_null, magnitude, optional, pointer, put
 from numbanorm.kernels.simd.storage import itemsize, spare_digits
 from numbanorm.kernels.simd.sums import load_sum
-from numbanorm.kernels.simd.vec import all_above, narrow, splat_wide
+from numbanorm.kernels.simd.vec import narrow, splat_wide
 from numbanorm.kernels.threads.drivers import exact, serial
 
 

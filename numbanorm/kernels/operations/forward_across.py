@@ -10,26 +10,13 @@ from numbanorm.kernels.loops.far import settle_far
 from numbanorm.kernels.operations import slabs
 from numbanorm.kernels.operations.given import forward_given
 from numbanorm.kernels.simd.memory import fence, lanes
-from numbanorm.kernels.simd.pointers import (
-    allocate,
-    as_computed,
-    at,
-    get,
-    is_null,
-    pointer,
-    put,
-    release,
-)
+from numbanorm.kernels.simd.pointers import at, get, is_null, pointer, put
+from numbanorm.kernels.simd.room import allocate, as_computed, release
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
 from numbanorm.kernels.tiles import across_tiles, claim, folds, streams
 
 # --- moments ------------------------------------------------------------------------------------
-
-
-@inlined
-def enter_nothing(view, cut, place, args):
-    """Fill nothing for a slab."""
 
 
 @inlined
@@ -48,7 +35,7 @@ def moments_worker(queue, view, args):
     """Write the mean and m2 of every tile of every statistic."""
     x, partial, room = args
     cut, here = slabs.cut_of(view, x, room.slab, 0), (x, partial, slabs.sums_of(room, queue[1]))
-    slabs.each_tile(queue, view, cut, room.slab, False, enter_nothing, visit_moments, here)
+    slabs.each_tile(queue, view, cut, room.slab, False, slabs.enter_nothing, visit_moments, here)
 
 
 @leaf

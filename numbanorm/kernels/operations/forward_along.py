@@ -12,8 +12,7 @@ from numbanorm.kernels.loops.along import (
 )
 from numbanorm.kernels.loops.coefficients import (
     arrays,
-    fill,
-    fill_rows,
+    fill_lines,
     keep_coefficients,
     line_coefficients,
     row_coefficients,
@@ -23,17 +22,8 @@ from numbanorm.kernels.loops.runs import Write, alone, write
 from numbanorm.kernels.loops.statistics import merge
 from numbanorm.kernels.operations.given import forward_given, runs_of, statistic_start
 from numbanorm.kernels.simd.memory import fence, lanes
-from numbanorm.kernels.simd.pointers import (
-    allocate,
-    at,
-    get,
-    is_null,
-    pointer,
-    put,
-    release,
-    stack_computed,
-    stack_doubles,
-)
+from numbanorm.kernels.simd.pointers import at, get, is_null, pointer, put
+from numbanorm.kernels.simd.room import allocate, release, stack_computed, stack_doubles
 from numbanorm.kernels.simd.vec import splat
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
@@ -136,18 +126,6 @@ def normalize_lines(y, x, view, norm, first, count, streamed):
             row = Write(here, there, run, mine, None, after, joined, joins, streamed)
             write(pieces.normalize, row, AHEAD * lanes(x))
         line += block
-
-
-@leaf
-def fill_lines(coefs, norm, view, line, block):
-    """Write the coefficients of a block of lines of one row of x's."""
-    _, outer, group, width, _ = view
-    slot = line % (group * width)
-    if width == 1:
-        fill_rows(coefs, norm, line // (outer * group) * group + slot, slot, block)
-    else:
-        for k in range(block):
-            fill(at(coefs, k), 1, line_coefficients(view, norm, line + k, coefs[0]))
 
 
 @operation

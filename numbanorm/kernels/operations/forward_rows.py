@@ -16,15 +16,8 @@ from numbanorm.kernels.loops.runs import Write, alone
 from numbanorm.kernels.loops.statistics import merge_at
 from numbanorm.kernels.operations.given import forward_given
 from numbanorm.kernels.simd.memory import fence, lanes
-from numbanorm.kernels.simd.pointers import (
-    at,
-    at_if,
-    null,
-    pointer,
-    put,
-    stack_computed,
-    stack_doubles,
-)
+from numbanorm.kernels.simd.pointers import at, at_if, null, pointer, put
+from numbanorm.kernels.simd.room import stack_computed, stack_doubles
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
 from numbanorm.kernels.tiles import along_tiles, ceil_div, following, section, streams

@@ -18,16 +18,8 @@ from numbanorm.kernels.loops.scaling import (
     table_at,
 )
 from numbanorm.kernels.simd.memory import fence, lanes
-from numbanorm.kernels.simd.pointers import (
-    allocate,
-    as_like,
-    at,
-    get,
-    is_null,
-    pointer,
-    release,
-    stack_doubles,
-)
+from numbanorm.kernels.simd.pointers import at, get, is_null, pointer
+from numbanorm.kernels.simd.room import allocate, as_like, release, stack_doubles
 from numbanorm.kernels.simd.storage import itemsize, spare_digits
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch

@@ -12,16 +12,8 @@ from numbanorm.kernels.loops.runs import FIRST
 from numbanorm.kernels.operations import slabs
 from numbanorm.kernels.operations.given import runs_of, statistic_start
 from numbanorm.kernels.simd.memory import lanes
-from numbanorm.kernels.simd.pointers import (
-    allocate,
-    at,
-    get,
-    is_null,
-    pointer,
-    put,
-    put_integer,
-    release,
-)
+from numbanorm.kernels.simd.pointers import at, get, is_null, pointer, put, put_integer
+from numbanorm.kernels.simd.room import allocate, release
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
 from numbanorm.kernels.tiles import (
@@ -58,11 +50,6 @@ def along_worker(queue, view, args):
 
 
 @inlined
-def enter_nothing(view, cut, place, args):
-    """Fill nothing for a slab."""
-
-
-@inlined
 def visit(view, cut, place, args):
     """Write the sums of the statistics of a place."""
     x, partial, work = args
@@ -82,7 +69,7 @@ def across_worker(queue, view, args):
     """Write the sums of every tile of every statistic."""
     x, partial, room = args
     cut, here = slabs.cut_of(view, x, room.slab, 0), (x, partial, slabs.sums_of(room, queue[1]))
-    slabs.each_tile(queue, view, cut, room.slab, False, enter_nothing, visit, here)
+    slabs.each_tile(queue, view, cut, room.slab, False, slabs.enter_nothing, visit, here)
 
 
 @leaf

@@ -147,6 +147,11 @@ def write_cached_tile(apply, target, view, cut, place):
 
 
 @inlined
+def enter_nothing(view, cut, place, args):
+    """Fill nothing for a slab."""
+
+
+@inlined
 def each_tile(queue, view, cut, slab, backwards, enter, visit, args):
     """Visit tiles as a worker claims them: ``visit(view, cut, place, args)``.
 

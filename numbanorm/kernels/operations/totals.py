@@ -19,10 +19,12 @@ from numbanorm.kernels.loops.gradients import (
     put_coefficients,
 )
 from numbanorm.kernels.loops.statistics import or_else
+from numbanorm.kernels.simd.choosing import all_above
 from numbanorm.kernels.simd.memory import lanes, store
-from numbanorm.kernels.simd.pointers import as_computed, at, get, is_null, put, rounded
+from numbanorm.kernels.simd.pointers import at, get, is_null, put, rounded
+from numbanorm.kernels.simd.room import as_computed
 from numbanorm.kernels.simd.sums import load_sum
-from numbanorm.kernels.simd.vec import all_above, splat_wide
+from numbanorm.kernels.simd.vec import splat_wide
 
 
 @inlined

@@ -76,8 +76,9 @@ STORAGE = {
     types.int16: Storage(I16, types.float32, _integers(signed=True), _read_only),
 }
 
-# What norms may be of.
+# What norms may be of, and pixels besides.
 FLOATS = types.float32, types.float64, float16, bfloat16
+INTEGERS = types.uint8, types.uint16, types.int16
 
 
 def compute_type(dtype: Any) -> Any:

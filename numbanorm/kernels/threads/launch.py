@@ -17,7 +17,8 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from numbanorm.kernels.simd.pointers import BYTES, I64, on_stack
+from numbanorm.kernels.simd.pointers import BYTES, I64
+from numbanorm.kernels.simd.room import on_stack
 from numbanorm.kernels.threads import caches
 from numbanorm.kernels.threads.float_modes import call_leaf, enter, leave
 from numbanorm.plan.tuning import MAX_WORKERS, SPACING
