@@ -69,8 +69,8 @@ def _given(operation: str, dtype: np.dtype[Any]) -> list[tuple[Any, ...]]:
     if operation == "normalize":
         return [(x, x, parameter, parameter, wide, wide, 0.0, True)]
     if operation == "affine":
-        # By statistics just found, and by running ones, where those are not widened.
-        known = (wide, parameter) if dtype == parameter.dtype else (wide,)
+        # By statistics just found, and by running ones.
+        known = wide, parameter
         return [(x, x, parameter, parameter, found, found, 0.0, True) for found in known]
     if operation == "moments":
         return [(x, wide, wide)]

@@ -140,6 +140,6 @@ def _checked(
     elif mean is not None:
         mean = checks.statistic("running_mean", mean, shape, dtype)
         var = checks.statistic("running_var", var, shape, dtype)
-        if not mean.dtype == var.dtype == dtype:
+        if not mean.dtype == var.dtype == checks.DTYPES[dtype]:
             mean, var = operations.widened(mean), operations.widened(var)
     return weight, bias, mean, var

@@ -22,7 +22,8 @@ Array = NDArray[Any]
 _NONE = {dtype: np.empty(0, dtype) for dtype in checks.DTYPES.values()}
 
 # As what arrays of 16-bit floats are handed over; `kernels.simd.sixteen` reads it.
-_BYTES, _FLOAT16 = {True: np.dtype(np.int8), False: np.dtype(np.bool_)}, np.dtype(np.float16)
+# bfloat16 is of the kind V to NumPy.
+_BYTES = {"f": np.dtype(np.int8), "V": np.dtype(np.bool_)}
 
 _FLOAT64 = np.dtype(np.float64)
 
@@ -45,9 +46,8 @@ def _present(parameter: Array | None, like: Array) -> Array:
 
 def handed_over(array: Array) -> Array:
     """Return an array as kernels take it: floats of 16 bits, which Numba has none of, as bytes."""
-    if array.itemsize != 2 or array.dtype in checks.INTEGERS:
-        return array
-    return array.view(_BYTES[array.dtype == _FLOAT16])
+    kind = _BYTES.get(array.dtype.kind) if array.itemsize == 2 else None
+    return array if kind is None else array.view(kind)
 
 
 def computed(parameter: Array | None, dtype: np.dtype[Any]) -> Array | None:
@@ -116,10 +116,7 @@ def affine(
     if weight is None or bias is None:
         weight, bias = _present(weight, x), _present(bias, x)
     number = _workers(x)
-    if x.itemsize == 2:
-        mean, var = widened(mean), widened(var)
-        y, x = handed_over(y), handed_over(x)
-    args = y, x, weight, bias, mean, var, eps, backwards
+    args = handed_over(y), handed_over(x), weight, bias, mean, var, eps, backwards
     workers.run(lookup.affine(view), view, args, number)
 
 
