@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ABI_VERSION = 2
 DIGESTS = {
     1: "d95a6f41090da0dcdaf2bd81d3fa15e98ea561f5dbcaf8d8ce36e69f63d7db3b",
-    2: "36dc3d78016755839d9a277addd5b821818e3faf7293cf7061766a2b1e011486",
+    2: "42073b51327fb77d7eadf97f628278ed1167eaae456ac591d18b2799dc62955f",
 }
 
 # What the letters T and P stand for; of 16-bit floats C has but the bits.
@@ -38,11 +38,13 @@ TYPES = {
 
 # What X and Y stand for in functions of images, which end in ``_I`` there.
 IMAGE_TYPES = {
-    f"{x}_{y}": (integer, kind)
-    for x, integer in (("u8", "uint8_t"), ("u16", "uint16_t"), ("i16", "int16_t"))
-    for y, kind in (("f32", "float"), ("f16", "uint16_t"), ("bf16", "uint16_t"))
+    "u8_f32": ("uint8_t", "float"),
+    "u8_f16": ("uint8_t", "uint16_t"),
+    "u8_bf16": ("uint8_t", "uint16_t"),
+    "u16_f32": ("uint16_t", "float"),
+    "i16_f32": ("int16_t", "float"),
+    "f32_f32": ("float", "float"),
 }
-IMAGE_TYPES["f32_f32"] = ("float", "float")
 
 # Longest line of a declaration, without its semicolon.
 _COLUMNS = 99
