@@ -33,6 +33,7 @@ from numbanorm.layers import (
     LayerNorm,
     RMSNorm,
 )
+from numbanorm.moments import Moments
 
 __version__ = "0.2.0"
 
@@ -47,6 +48,7 @@ __all__ = [
     "InstanceNorm2d",
     "InstanceNorm3d",
     "LayerNorm",
+    "Moments",
     "RMSNorm",
     "batch_norm",
     "batch_norm_backward",

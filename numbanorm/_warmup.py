@@ -125,7 +125,7 @@ def _images(dtype: np.dtype[Any]) -> None:
     y, numbers = operations.handed_over(np.empty(0, dtype)), np.empty(0)
     args = table, y, x, numbers, numbers, 1, 255.0, True
     _compile(kernels.images.normalize.driver, (0,) * 5, args, 1)
-    _compile(kernels.integers.sums.driver, (0,) * 5, (x, table), 1)
+    _compile(kernels.summaries.summarize.driver, (0,) * 5, (x, table, numbers), 1)
 
 
 def _finish(dtype: np.dtype[Any]) -> None:

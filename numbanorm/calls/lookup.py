@@ -27,7 +27,8 @@ class _Kernels:
             forward_along,
             forward_rows,
             images,
-            integers,
+            merging,
+            summaries,
         )
 
         along, across, rows = routes.ALONG, routes.ACROSS, routes.ROWS
@@ -35,7 +36,7 @@ class _Kernels:
         self.backward = {along: backward_along, across: backward_across, rows: backward_rows}
         self.backward[routes.FEW] = backward_few
         self.copying, self.finishing = copying, finishing
-        self.images, self.integers = images, integers
+        self.images, self.summaries, self.merging = images, summaries, merging
 
 
 def kernels() -> Any:

@@ -71,12 +71,13 @@ def moments(x: Array, view: View, shape: tuple[int, ...]) -> tuple[Array, Array]
     return mean, var
 
 
-def integer_sums(x: Array, view: View) -> list[tuple[int, int]]:
-    """Return the sum of each statistic of integers, and of their squares."""
-    found = np.empty((view[0] * view[2], 3), np.int64)
-    operation = lookup.kernels().integers.sums
-    workers.run(operation, view, (x, found.ravel()), _workers(x))
-    return [(plain, (high << 32) + low) for plain, high, low in found.tolist()]
+def summarize(x: Array, view: View) -> dict[str, Array]:
+    """Return the sums and values of each statistic; see `kernels.operations.summaries`."""
+    count, number = view[0] * view[2], _workers(x)
+    sums, values = np.zeros((4, count), np.int64), np.zeros((5, count))
+    operation = lookup.kernels().summaries.summarize
+    workers.run(operation, view, (handed_over(x), sums.ravel(), values.ravel()), number)
+    return {"sums": sums, "values": values}
 
 
 def scale(

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
+# Bits of the second part of a sum; `LOW_BITS` of `kernels.operations.summaries`.
+LOW_BITS = 32
+
 
 def of_memory(
     x: Array, view: View, shape: tuple[int, ...], correction: float = 0.0
@@ -28,10 +31,20 @@ def of_memory(
     batch, outer, group, width, run = view
     count = outer * width * run
     if x.dtype in checks.INTEGERS:
-        return of_sums(operations.integer_sums(x, view), count, shape, correction)
+        return of_sums(integer_sums(x, view), count, shape, correction)
     mean, var = operations.moments(x, view, (batch * group,))
     var = operations.variances(var, count / (count - correction))
     return mean.reshape(shape), var.reshape(shape)
+
+
+def integer_sums(x: Array, view: View) -> list[tuple[int, int]]:
+    """Return the sum of each statistic of integers, and of their squares."""
+    return exact_sums(operations.summarize(x, view)["sums"])
+
+
+def exact_sums(sums: Array) -> list[tuple[int, int]]:
+    """Return sums, and sums of squares, from their parts; see `kernels.operations.summaries`."""
+    return [((a << LOW_BITS) + b, (c << LOW_BITS) + d) for a, b, c, d in zip(*sums.tolist())]
 
 
 def of_sums(
@@ -58,9 +71,7 @@ def of_images(images: Sequence[Array] | Array, layout: str, over: str) -> tuple[
         return _of_block(np.empty((len(images), *images[0].shape)), layout, over)
     blocks = [np.ascontiguousarray(one)[np.newaxis] for one in images]
     if over == "batch" and images[0].dtype in checks.INTEGERS:
-        found = [
-            operations.integer_sums(one.ravel(), _view(one, layout, over)[0]) for one in blocks
-        ]
+        found = [integer_sums(one.ravel(), _view(one, layout, over)[0]) for one in blocks]
         sums = [(sum(plain), sum(squares)) for plain, squares in (zip(*one) for one in zip(*found))]
         return of_sums(sums, len(blocks) * blocks[0].size // len(sums), (len(sums),))
     means, variances = (np.stack(a) for a in zip(*(_of_block(one, layout, over) for one in blocks)))

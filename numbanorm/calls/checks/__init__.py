@@ -6,6 +6,7 @@ here, as in ``checks.epsilon(eps)``. Rules that only layers have are in `numbano
 
 from numbanorm.calls.checks.arrays import (
     apart,
+    chosen,
     data,
     inference,
     like,
@@ -43,8 +44,8 @@ from numbanorm.calls.checks.sizes import (
 )
 
 __all__ = [
-    "DTYPES", "INTEGERS", "apart", "batch_size", "channels", "correction", "data", "dtype",
-    "epsilon", "finite", "group_size", "grouping", "groups", "inference", "integer",
+    "DTYPES", "INTEGERS", "apart", "batch_size", "channels", "chosen", "correction", "data",
+    "dtype", "epsilon", "finite", "group_size", "grouping", "groups", "inference", "integer",
     "last_sizes", "layout", "like", "normalized_shape", "norms", "numbers", "of_channels",
     "optional", "out", "parameter", "pixels", "result", "running", "shape", "spatial_size",
     "statistic",

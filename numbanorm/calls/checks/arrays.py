@@ -133,6 +133,22 @@ def of_channels(name: str, value: Any, count: int, channels: int) -> NDArray[np.
     return array
 
 
+def chosen(where: Any, shape: tuple[int, ...], layout: str) -> NDArray[np.bool_]:
+    """Return which positions of x count, of x's shape without the axis of channels."""
+    array = given.as_array("where", where)
+    if array.dtype != np.bool_:
+        raise TypeError(f"where must be bool, got {array.dtype}")
+    axis = 1 if layout == "NCHW" else len(shape) - 1
+    wanted = shape[:axis] + shape[axis + 1 :]
+    try:
+        return np.broadcast_to(array, wanted)
+    except ValueError:
+        raise ValueError(
+            f"where must be broadcastable to {wanted}, x's shape without channels, "
+            f"got {array.shape}"
+        ) from None
+
+
 def running(name: str, value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """Return the memory of a running array, of any strides, to be updated in place."""
     array = given.as_array(name, value)

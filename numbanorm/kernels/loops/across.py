@@ -69,6 +69,23 @@ def add_folds(sums, n, fold, like):
 
 
 @inlined
+def fold_columns(combine, sums, n, fold, like):
+    """Combine all folds of n columns into the first, halves first: what needs no order.
+
+    ``combine(a, b)`` does so with tuples of vectors, one for each array of `sums`. What stands
+    behind the n is lost.
+    """
+    while fold > 1:
+        fold //= 2
+        half = n * fold
+        for j in range(0, half, lanes(like)):
+            store(
+                at(sums, j),
+                combine(load_sum(at(sums, j), like), load_sum(at(sums, half + j), like)),
+            )
+
+
+@inlined
 def settle_vector(s1, s2, g, n, more, count, mean, m2, like):
     """Merge a vector of statistics of one column each, if none needs a second look; else False.
 

@@ -27,7 +27,7 @@ from numbanorm.kernels.loops.runs import (
 from numbanorm.kernels.loops.statistics import merge, merge_at, needs_shift, not_negative
 from numbanorm.kernels.simd.memory import lanes, store
 from numbanorm.kernels.simd.pointers import at
-from numbanorm.kernels.simd.sums import load_sum, no_sum
+from numbanorm.kernels.simd.sums import load_sum
 from numbanorm.kernels.simd.vec import splat, splat_wide, totals
 from numbanorm.kernels.tiles import along_tiles, ceil_div, section
 from numbanorm.plan.tuning import AHEAD, BUNDLE, NEAR
@@ -54,22 +54,17 @@ def cut(runs, tile):
 
 
 @inlined
-def sum_runs(kind, none, x, rows, stride, n, coefs, ahead, order):
+def sum_runs(kind, x, rows, stride, n, coefs, ahead, order):
     """Return the totals of the sums over some runs of n elements."""
+    none = kind.none(x)
     first, second = none, none
     for r in range(rows):
         run = Read(at(x, r * stride), n, coefs, None)
         first, second = read(kind, (first, second), run, ahead, order)
-    return totals(first, second)
+    return kind.total(first, second)
 
 
 # --- moments --------------------------------------------------------------------------------------
-
-
-@inlined
-def no_moments(like):
-    """Return the sums of nothing."""
-    return no_sum(like), no_sum(like)
 
 
 @leaf
@@ -84,7 +79,7 @@ def settle(plain, squares, x, stride, rows, n):
     if needs_shift(m2, squares, x):
         coefs = (splat_wide(mean, x),)
         again = pieces.moment_around
-        plain, squares = sum_runs(again, no_moments(x), x, rows, stride, n, coefs, 0, FIRST)
+        plain, squares = sum_runs(again, x, rows, stride, n, coefs, 0, FIRST)
         m2 = squares - plain * (plain / count)
         mean += plain / count
     return mean, not_negative(m2)
@@ -95,9 +90,7 @@ def tile_moments(x, runs, tile):
     """Return (count, mean, m2) of one tile of a statistic whose first element x points to."""
     first, rows, start, stop = cut(runs, tile)
     base, n = at(x, first * runs.stride + start), stop - start
-    plain, squares = sum_runs(
-        pieces.moment, no_moments(x), base, rows, runs.stride, n, (), 0, TURNS
-    )
+    plain, squares = sum_runs(pieces.moment, base, rows, runs.stride, n, (), 0, TURNS)
     mean, m2 = settle(plain, squares, base, runs.stride, rows, n)
     return float(rows * n), mean, m2
 
@@ -141,8 +134,8 @@ def normalize_reading(room, y, x, z, runs, bundle, mean, m2, streamed):
         n, base = stop - start, first * stride + start
         for k in range(bundle):
             first_sums, second_sums = sums_at(at(sums, 4 * step * k), x)
-            store(first_sums, no_moments(x))
-            store(second_sums, no_moments(x))
+            store(first_sums, pieces.no_moments(x))
+            store(second_sums, pieces.no_moments(x))
         for r in range(here):
             for k in range(bundle):
                 i = base + r * stride + k * chunk
@@ -189,7 +182,7 @@ def normalize_lines_reading(y, x, z, view, norm, s, then, streamed):
     for tile in range(tiles):
         start, stop = section(chunk, parts, tile)
         _, next_stop = section(chunk, parts, tile + 1)
-        first, second = no_moments(x), no_moments(x)
+        first, second = pieces.no_moments(x), pieces.no_moments(x)
         done, i = start, start
         while i < stop:
             coefs, end = after, min((i // run + 1) * run, stop)
@@ -218,12 +211,6 @@ def normalize_lines_reading(y, x, z, view, norm, s, then, streamed):
 # --- gradients ------------------------------------------------------------------------------------
 
 
-@inlined
-def no_gradients(like):
-    """Return the sums of nothing."""
-    return no_sum(like), no_sum(like), no_sum(like)
-
-
 @leaf
 def tile_gradient(dy, x, runs, tile, mean, rstd):
     """Return the sums of dy, dy * (x - mean) and x - mean of a tile of a line.
@@ -232,8 +219,8 @@ def tile_gradient(dy, x, runs, tile, mean, rstd):
     """
     first, rows, start, stop = cut(runs, tile)
     base, n = at((dy, x), first * runs.stride + start), stop - start
-    centre, none, kind = gradient_centre(mean, rstd, x), no_gradients(x), pieces.gradient
-    found = sum_runs(kind, none, base, rows, runs.stride, n, splat(centre), AHEAD, PAIRS)
+    centre, kind = gradient_centre(mean, rstd, x), pieces.gradient
+    found = sum_runs(kind, base, rows, runs.stride, n, splat(centre), AHEAD, PAIRS)
     return around_mean(found, float(rows * n), mean, centre)
 
 
@@ -266,7 +253,7 @@ def gradient_reading(dx, source, following, statistic, runs, coefs, training, st
         first, rows, start, stop = cut(runs, tile)
         n = stop - start
         behind = n if stop < chunk else along - start
-        one, two = no_gradients(dx), no_gradients(dx)
+        one, two = pieces.no_gradients(dx), pieces.no_gradients(dx)
         for r in range(first, first + rows):
             i = r * stride + start
             run = alone(at(dx, i), at(source, i), n, vectors, training, streamed)

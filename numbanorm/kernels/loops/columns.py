@@ -21,7 +21,7 @@ from numbanorm.kernels.simd.memory import (
     to_aligned,
 )
 from numbanorm.kernels.simd.pointers import at
-from numbanorm.kernels.simd.sums import load_sum, no_sums
+from numbanorm.kernels.simd.sums import load_sum
 from numbanorm.kernels.tiles import spread_of
 from numbanorm.plan.tuning import AHEAD
 
@@ -89,10 +89,10 @@ def add_group(kind, sums, x, rows, stride, behind, coefs, j, part):
 
 
 @inlined
-def clear(sums, n, like):
-    """Set n sums of each array, rounded up to whole vectors, to zero."""
+def clear(kind, sums, n, like):
+    """Set n sums of each array, rounded up to whole vectors, to those of nothing."""
     for i in range(0, n, lanes(like)):
-        store(at(sums, i), no_sums(sums, like))
+        store(at(sums, i), kind.none(like))
 
 
 @leaf
@@ -102,7 +102,7 @@ def sum_tile(kind, sums, tile, coefs, spread):
     Eight rows that are read at once lie `spread` rows apart, if that is not 0.
     """
     x, rows, stride, n, fold = tile
-    clear(sums, n * fold, x)
+    clear(kind, sums, n * fold, x)
     folded, long, n_long = rows // fold, stride * fold, n * fold
     for r in range(spread):
         add_rows(kind, sums, at(x, r * long), 8, spread * long, n_long, long, coefs)
@@ -249,7 +249,7 @@ def sum_and_write(kind, sums, z, apply, target, tile):
     """Sum a tile of z, as `sum_tile` does, while writing the same tile of x."""
     _, rows, stride, n, fold = tile
     long, n_long, folded = stride * fold, n * fold, rows // fold
-    clear(sums, n_long, z)
+    clear(kind, sums, n_long, z)
     spread = spread_of(folded, stride)
     for r in range(spread):
         there, here = at(z, r * long), moved(target, r * long, 0)

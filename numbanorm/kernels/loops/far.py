@@ -34,6 +34,15 @@ def settle_far(view, x, first, count, mean, var):
                 apart(measure, (view, x, s, mean, var))
 
 
+@inlined
+def finish_moments(view, x, mean, var):
+    """Turn the sums of squared deviations of all statistics into variances, or their entries."""
+    count = float(view[1] * view[3] * view[4])
+    for s in range(view[0] * view[2]):
+        put(var, s, get(var, s) / count)
+    settle_far(view, x, 0, view[0] * view[2], mean, var)
+
+
 @leaf
 def measure(view, x, s, mean, var):
     """Write the mean and the variance's entry of statistic s, if all its elements are finite."""
@@ -75,6 +84,18 @@ def largest(view, x, s):
                     return math.inf
                 most = size
     return most
+
+
+@leaf
+def has_nan(view, x, s):
+    """Return whether there is a NaN in a statistic."""
+    for o in range(view[1]):
+        here = run_of(view, x, s, o)
+        for i in range(view[3] * view[4]):
+            value = get(here, i)
+            if value != value:
+                return True
+    return False
 
 
 @inlined

@@ -1,21 +1,22 @@
 """What is done to one vector: a definition each, for every way through memory (`runs`, `columns`).
 
 A `Sum` has sums, in float64, and how to add a vector: ``add(sums, v, coefs, given, i, part)``
-returns them with it. Results come from ``apply(v, coefs, given, i, part)``. `v` is the vector that
-was read, or one of dy and one of x. `coefs` are vectors too: of a statistic, the same in all lanes,
-or of as many columns as there are lanes. `given` is whatever else a piece needs, pointers to the
-weights of elements for one; `i` is v's index there. `part` says which lanes count, (start, stop),
-or None for all.
+returns them with it. (Extremes are sums too: what is added decides whether it is the next one.)
+Results come from ``apply(v, coefs, given, i, part)``. `v` is the vector that was read, or one of dy
+and one of x. `coefs` are vectors too: of a statistic, the same in all lanes, or of as many columns
+as there are lanes. `given` is whatever else a piece needs, pointers to the weights of elements for
+one; `i` is v's index there. `part` says which lanes count, (start, stop), or None for all.
 """
 
+import math
 from typing import Any, NamedTuple
 
 from numbanorm.kernels.compile.options import inlined
-from numbanorm.kernels.simd.choosing import keep
+from numbanorm.kernels.simd.choosing import greater, greatest, keep, least, lesser
 from numbanorm.kernels.simd.memory import load, load_or, store_part
 from numbanorm.kernels.simd.pointers import at, rounded
-from numbanorm.kernels.simd.sums import load_sum, no_vector
-from numbanorm.kernels.simd.vec import fma, splat, widen
+from numbanorm.kernels.simd.sums import load_sum, no_sum, no_vector
+from numbanorm.kernels.simd.vec import fma, splat, splat_wide, total, totals, widen
 
 # --- sums -----------------------------------------------------------------------------------------
 
@@ -23,15 +24,36 @@ from numbanorm.kernels.simd.vec import fma, splat, widen
 class Sum(NamedTuple):
     """How sums are taken: in stretches, each of which is added to float64 sums.
 
-    ``begin(sums, like)`` returns those of a stretch, to which vectors are added, and
-    ``end(sums, found)`` the sums with them. ``column_coefs(p, like)`` returns the coefficients of
-    columns from memory.
+    ``none(like)`` returns the sums of nothing, and ``total(first, second)`` scalars: two sets of
+    sums, all lanes. ``begin(sums, like)`` returns those of a stretch, to which vectors are added,
+    and ``end(sums, found)`` the sums with them. ``column_coefs(p, like)`` returns the coefficients
+    of columns from memory.
     """
 
+    none: Any
     begin: Any
     add: Any
     end: Any
+    total: Any
     column_coefs: Any
+
+
+@inlined
+def no_moments(like):
+    """Return the sums of nothing."""
+    return no_sum(like), no_sum(like)
+
+
+@inlined
+def no_gradients(like):
+    """Return the sums of nothing."""
+    return no_sum(like), no_sum(like), no_sum(like)
+
+
+@inlined
+def total_sums(first, second):
+    """Return the sums of all lanes."""
+    return totals(first, second)
 
 
 @inlined
@@ -97,9 +119,64 @@ def add_gradient(sums, v, coefs, weight, i, part):
     return sums[0] + g, fma(g, u, sums[1]), sums[2] + u
 
 
-moment = Sum(begin_wide, add_moment, end_wide, wide_coefs)
-moment_around = Sum(begin_wide, add_moment_around, end_wide, wide_coefs)
-gradient = Sum(begin_short, add_gradient, end_short, own_coefs)
+moment = Sum(no_moments, begin_wide, add_moment, end_wide, total_sums, wide_coefs)
+moment_around = Sum(no_moments, begin_wide, add_moment_around, end_wide, total_sums, wide_coefs)
+gradient = Sum(no_gradients, begin_short, add_gradient, end_short, total_sums, own_coefs)
+
+# --- moments, and the least and the greatest value ------------------------------------------------
+
+
+@inlined
+def add_sums(a, b):
+    """Return the sums of two vectors each."""
+    return a[0] + b[0], a[1] + b[1]
+
+
+@inlined
+def join_extremes(a, b):
+    """Return the least and the greatest of two vectors each."""
+    return lesser(a[0], b[0], None), greater(a[1], b[1], None)
+
+
+@inlined
+def no_summary(like):
+    """Return the sums of nothing, and what every value is less and greater than."""
+    high = splat_wide(math.inf, like)
+    return no_sum(like), no_sum(like), high, no_sum(like) - high
+
+
+@inlined
+def begin_summary(sums, like):
+    """Return the sums of moments, and extremes of nothing in what is computed with."""
+    high = splat(rounded(like, math.inf))
+    return sums[0], sums[1], high, no_vector(like) - high
+
+
+@inlined
+def add_summary(found, x, coefs, given, i, part):
+    """Add to the sums of moments, and to the extremes; NaN is passed over in these."""
+    v = widen(x)
+    low, high = lesser(found[2], x, part), greater(found[3], x, part)
+    return found[0] + v, fma(v, v, found[1]), low, high
+
+
+@inlined
+def end_summary(sums, found):
+    """Return the sums and extremes with those of a stretch."""
+    low, high = join_extremes((sums[2], sums[3]), (widen(found[2]), widen(found[3])))
+    return found[0], found[1], low, high
+
+
+@inlined
+def total_summary(first, second):
+    """Return the sums and the extremes of all lanes."""
+    a, b, c, d = first
+    e, f, g, h = second
+    low, high = join_extremes((c, d), (g, h))
+    return total(a + e), total(b + f), least(low), greatest(high)
+
+
+summary = Sum(no_summary, begin_summary, add_summary, end_summary, total_summary, wide_coefs)
 
 
 # --- results --------------------------------------------------------------------------------------

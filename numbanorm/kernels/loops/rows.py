@@ -8,7 +8,7 @@ of the next block, is read: memory then reads and writes at the same time.
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops import pieces
 from numbanorm.kernels.loops.across import settle_vector
-from numbanorm.kernels.loops.along import Runs, cut, no_gradients, no_moments, tile_moments
+from numbanorm.kernels.loops.along import Runs, cut, tile_moments
 from numbanorm.kernels.loops.coefficients import deviation_of, slot_coefficients
 from numbanorm.kernels.loops.deviations import mean_square
 from numbanorm.kernels.loops.far import row_products, settle_far
@@ -42,7 +42,7 @@ from numbanorm.kernels.tiles import along_tiles
 def read_rows(x, rows, n, s1, s2):
     """Write the sums of each row of n elements, and of their squares."""
     for k in range(rows):
-        none = no_moments(x)
+        none = pieces.no_moments(x)
         first, second = read(pieces.moment, (none, none), Read(at(x, k * n), n, (), None), 0, TURNS)
         plain, squares = totals(first, second)
         put(s1, k, plain)
@@ -94,7 +94,7 @@ def finish_rows(view, x, row, rows, centred, mean, var):
 @inlined
 def write_row(apply, row, z, more):
     """Write a row; return the sums of `more` elements of z, and of their squares."""
-    none, source = no_moments(z), Read(z, more, (), None)
+    none, source = pieces.no_moments(z), Read(z, more, (), None)
     first, second = read_and_write(pieces.moment, (none, none), source, TURNS, apply, row, more, 0)
     return totals(first, second)
 
@@ -138,7 +138,7 @@ def normalize_lines(y, x, view, row, norm, streamed):
 def tile_gradient(dy, x, n, weight, mean, rstd, tile):
     """Return the three sums of one tile of a row of n elements."""
     _, _, start, stop = cut(Runs(1, n, n), tile)
-    none, here, centre = no_gradients(x), at((dy, x), start), gradient_centre(mean, rstd, x)
+    none, here, centre = pieces.no_gradients(x), at((dy, x), start), gradient_centre(mean, rstd, x)
     run = Read(here, stop - start, splat(centre), at_if(weight, start))
     first, second = read(pieces.gradient, (none, none), run, 0, PAIRS)
     return around_mean(totals(first, second), float(stop - start), mean, centre)
@@ -190,7 +190,7 @@ def table_vectors(table, like):
 def write_gradient(row, following, weight):
     """Do what `gradient_row` does, for weights or None."""
     z, more, (mean, rstd), _ = following
-    none, centre = no_gradients(row.y), gradient_centre(mean, rstd, row.y)
+    none, centre = pieces.no_gradients(row.y), gradient_centre(mean, rstd, row.y)
     source = Read(z, more, splat(centre), weight)
     kind, apply = pieces.gradient, pieces.input_gradient_elements
     first, second = read_and_write(kind, (none, none), source, PAIRS, apply, row, more, 0)

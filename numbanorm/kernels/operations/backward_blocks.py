@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.along import (
-    no_gradients,
     sum_runs,
 )
 from numbanorm.kernels.loops.coefficients import coefficients_at
@@ -77,9 +76,9 @@ def sum_block(view, block, dy, forward, totals, room):
             put(scales, k, centre[0])
             put(offsets, k, centre[1])
         centre = rounded(x, get(scales, k)), rounded(x, get(offsets, k))
-        here, found = at((dy, x), e + k * runs.chunk), no_gradients(x)
+        here = at((dy, x), e + k * runs.chunk)
         found = sum_runs(
-            gradient, found, here, runs.outer, runs.stride, runs.chunk, splat(centre), AHEAD, PAIRS
+            gradient, here, runs.outer, runs.stride, runs.chunk, splat(centre), AHEAD, PAIRS
         )
         if not together:
             found = around_mean(found, size, get(mean, k), centre)

@@ -6,7 +6,7 @@ from numbanorm.kernels.loops import pieces
 from numbanorm.kernels.loops.across import merge_all, normalize_reading, tile_moments
 from numbanorm.kernels.loops.coefficients import arrays, fill_columns
 from numbanorm.kernels.loops.columns import Target, moved
-from numbanorm.kernels.loops.far import settle_far
+from numbanorm.kernels.loops.far import finish_moments, settle_far
 from numbanorm.kernels.operations import slabs
 from numbanorm.kernels.operations.given import forward_given
 from numbanorm.kernels.simd.memory import fence, lanes
@@ -39,21 +39,18 @@ def moments_worker(queue, view, args):
 
 
 @leaf
-def merge_moments(view, x, partial, mean, var):
-    """Merge the tiles of each statistic, in order, into mean and (biased) variance."""
+def merge_tiles(view, x, partial, each, mean, m2):
+    """Merge the tiles of each statistic, in order; a tile has `each` arrays in `partial`."""
     batch, outer, group, width, run = view
     columns = group * width * run
     rows, tiles = across_tiles(outer, columns, folds(columns, lanes(x)))
     for b in range(batch):
-        count, m, v = 0.0, at(mean, b * group), at(var, b * group)
+        count, m, v = 0.0, at(mean, b * group), at(m2, b * group)
         for t in range(tiles):
             more = float(min(rows, outer - t * rows) * width * run)
-            found = at(partial, 2 * (b * tiles + t) * group)
+            found = at(partial, each * (b * tiles + t) * group)
             merge_all(count, m, v, group, more, found, at(found, group))
             count += more
-        for g in range(group):
-            put(v, g, get(v, g) / count)
-    settle_far(view, x, 0, batch * group, mean, var)
 
 
 @operation
@@ -68,7 +65,8 @@ def moments(view, args, workers):
         return MEMORY
     partial = at(work, size)
     launch(moments_worker, workers, view, (x, partial, slabs.Room(slab, each, work, work)))
-    merge_moments(view, x, partial, mean, var)
+    merge_tiles(view, x, partial, 2, mean, var)
+    finish_moments(view, x, mean, var)
     release(work)
     return OK
 

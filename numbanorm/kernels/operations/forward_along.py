@@ -17,7 +17,7 @@ from numbanorm.kernels.loops.coefficients import (
     line_coefficients,
     row_coefficients,
 )
-from numbanorm.kernels.loops.far import settle_far
+from numbanorm.kernels.loops.far import finish_moments, settle_far
 from numbanorm.kernels.loops.runs import Write, alone, write
 from numbanorm.kernels.loops.statistics import merge
 from numbanorm.kernels.operations.given import forward_given, runs_of, statistic_start
@@ -52,20 +52,19 @@ def moments_worker(queue, view, args):
 
 
 @leaf
-def merge_moments(view, x, partial, mean, var):
-    """Merge the tiles of each statistic, in order, into mean and (biased) variance."""
+def merge_tiles(view, partial, each, mean, m2):
+    """Merge the tiles of each statistic, in order; each tile has so many numbers in `partial`."""
     batch, outer, group, width, run = view
     _, _, tiles = along_tiles(outer, width * run)
     for s in range(batch * group):
-        count, centre, m2 = 0.0, 0.0, 0.0
+        count, centre, deviations = 0.0, 0.0, 0.0
         for t in range(s * tiles, (s + 1) * tiles):
-            more = get(partial, 3 * t)
-            more_mean, more_m2 = get(partial, 3 * t + 1), get(partial, 3 * t + 2)
-            centre, m2 = merge(count, centre, m2, more, more_mean, more_m2)
+            found = at(partial, each * t)
+            more, more_mean, more_m2 = get(found, 0), get(found, 1), get(found, 2)
+            centre, deviations = merge(count, centre, deviations, more, more_mean, more_m2)
             count += more
         put(mean, s, centre)
-        put(var, s, m2 / count)
-    settle_far(view, x, 0, batch * group, mean, var)
+        put(m2, s, deviations)
 
 
 @operation
@@ -78,7 +77,8 @@ def moments(view, args, workers):
     if is_null(partial):
         return MEMORY
     launch(moments_worker, workers, view, (x, partial))
-    merge_moments(view, x, partial, mean, var)
+    merge_tiles(view, partial, 3, mean, var)
+    finish_moments(view, x, mean, var)
     release(partial)
     return OK
 

@@ -6,7 +6,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from numbanorm.kernels.simd.vec import I64, call, lanes_between, llvm_type, suffix
+from numbanorm.kernels.simd.vec import I64, call, lanes_between, llvm_type, reduced, suffix
 
 
 @intrinsic
@@ -63,6 +63,50 @@ def keep(_: Any, v: Any, part: Any) -> Any:
         return builder.select(mask, args[0], ir.Constant(llvm_type(v), None))
 
     return v(v, part), codegen
+
+
+def _choose(name: str, sign: str, which: str) -> Any:
+    """Return an intrinsic ``(v, w, part)``: of each lane the one of v or w that compares so.
+
+    A NaN in w is passed over, and so are lanes of w that are not of a part; see `keep`.
+    """
+
+    def typed(_: Any, v: Any, w: Any, part: Any) -> Any:
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            chosen = builder.fcmp_ordered(sign, args[1], args[0])
+            if not isinstance(part, types.NoneType):
+                _, stop = cgutils.unpack_tuple(builder, args[2])
+                chosen = builder.and_(chosen, lanes_between(builder, None, stop, v.lanes))
+            return builder.select(chosen, args[1], args[0])
+
+        return v(v, v, part), codegen
+
+    typed.__name__, typed.__doc__ = name, f"Return the {which} of each lane of v and w."
+    return intrinsic(typed)
+
+
+lesser = _choose("lesser", "<", "lesser")
+greater = _choose("greater", ">", "greater")
+
+
+def _extreme(name: str, sign: str, which: str) -> Any:
+    """Return an intrinsic ``(v)``: the lane that compares so with all others, none being NaN."""
+
+    def typed(_: Any, v: Any) -> Any:
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            def chosen(a: Any, b: Any) -> Any:
+                return builder.select(builder.fcmp_ordered(sign, b, a), b, a)
+
+            return reduced(builder, args[0], chosen)
+
+        return v.dtype(v), codegen
+
+    typed.__name__, typed.__doc__ = name, f"Return the {which} of the lanes of v."
+    return intrinsic(typed)
+
+
+least = _extreme("least", "<", "least")
+greatest = _extreme("greatest", ">", "greatest")
 
 
 @intrinsic

@@ -128,6 +128,12 @@ def spare_digits(_: Any, p: Any) -> Any:
 
 
 @intrinsic
+def is_integer(_: Any, p: Any) -> Any:
+    """Return whether what is at p are integers."""
+    return _constant(types.boolean, lambda dtype: dtype in INTEGERS)(_, p)
+
+
+@intrinsic
 def largest(_: Any, p: Any) -> Any:
     """Return the largest finite number that can be computed with what is at p."""
     return _constant(types.float64, lambda dtype: float(_info(dtype).max))(_, p)

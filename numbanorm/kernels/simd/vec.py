@@ -153,20 +153,25 @@ def fma(_: Any, x: Any, y: Any, z: Any) -> Any:
     return x(x, y, z), codegen
 
 
-def _total(builder: Any, v: Any) -> Any:
+def reduced(builder: Any, v: Any, combine: Any) -> Any:
+    """Generate what ``combine(a, b)`` makes of all lanes: halves first, the same on every CPU."""
     n = v.type.count
     while n > 1:
         n //= 2
         mask = ir.VectorType(I32, n)
         low = builder.shuffle_vector(v, v, ir.Constant(mask, list(range(n))))
         high = builder.shuffle_vector(v, v, ir.Constant(mask, list(range(n, 2 * n))))
-        v = builder.fadd(low, high)
+        v = combine(low, high)
     return builder.extract_element(v, I32(0))
+
+
+def _total(builder: Any, v: Any) -> Any:
+    return reduced(builder, v, builder.fadd)
 
 
 @intrinsic
 def total(_: Any, v: Any) -> Any:
-    """Return the sum of the lanes, halves first: the same order on every CPU."""
+    """Return the sum of the lanes, by `reduced`."""
     return v.dtype(v), lambda context, builder, sig, args: _total(builder, args[0])
 
 

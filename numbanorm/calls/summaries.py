@@ -1,0 +1,142 @@
+"""Summaries of channels: what `numbanorm.Moments` holds, found, merged and read.
+
+See `numbanorm.kernels.operations.summaries` for what is in their arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from numbanorm.calls import checks, lookup, operations, order, shapes
+from numbanorm.calls.statistics import exact_sums, of_sums
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+# Elements that are gathered at once where some of x are left out.
+_GATHERED = 1 << 18
+
+_MOST = int(np.iinfo(np.int64).max)
+
+
+class Summary(NamedTuple):
+    """What is known of values of each channel: nobody writes to its arrays.
+
+    Attributes
+    ----------
+    count : ndarray, shape (2,), int64
+        How many: integers, and floats.
+    sums : ndarray, shape (4, C), int64
+        Of integers: of values and of their squares, each as a high part and the low 32 bits.
+    values : ndarray, shape (5, C), float64
+        Of floats the mean, what it lacks, and the sum of squared deviations; extremes of all.
+    """
+
+    count: Array
+    sums: Array
+    values: Array
+
+    @property
+    def total(self) -> int:
+        """How many values each channel has."""
+        integers, floats = self.count.tolist()
+        return int(integers + floats)
+
+
+def nothing(channels: int) -> Summary:
+    """Return the summary of no values."""
+    sums, values = np.zeros((4, channels), np.int64), np.zeros((5, channels))
+    return Summary(np.zeros(2, np.int64), sums, values)
+
+
+def of_array(x: Array, layout: str, where: Array | None = None) -> Summary:
+    """Return the summary of x, checked by `checks.pixels`, or of those positions of it."""
+    plan = shapes.batch(x.shape, layout, False)
+    axis = 1 if layout == "NCHW" else x.ndim - 1
+    channels = x.shape[axis]
+    found = nothing(channels)
+    if x.size == 0:
+        return found
+    if where is None:
+        memory, _, view = order.arrange(x, plan)
+        return found._replace(
+            **operations.summarize(memory, view), count=_count(x.dtype, x.size // channels)
+        )
+    for rows in _chosen(np.moveaxis(x, axis, -1), where):
+        found = merged(found, of_array(rows, "NHWC"))
+    return found
+
+
+def _count(dtype: np.dtype[Any], number: int) -> Array:
+    return np.array([number, 0] if dtype in checks.INTEGERS else [0, number])
+
+
+def _chosen(x: Array, where: Array) -> Iterator[Array]:
+    """Yield the rows of x's last axis where it is said so, some at a time."""
+    if x.size <= _GATHERED:
+        yield x[where].reshape(-1, x.shape[-1])
+        return
+    step = max(1, _GATHERED * len(x) // x.size)
+    for i in range(0, len(x), step):
+        part, mask = x[i : i + step], where[i : i + step]
+        if step > 1 or x.ndim == 2:
+            yield part[mask].reshape(-1, x.shape[-1])
+        else:
+            yield from _chosen(part[0], mask[0])
+
+
+def merged(a: Summary, b: Summary) -> Summary:
+    """Return a new summary of both; their counts of channels are alike."""
+    if a.total + b.total > _MOST:
+        raise OverflowError(f"counts must be at most {_MOST}, got {a.total} + {b.total}")
+    found = Summary(*(part.copy() for part in a))
+    lookup.kernels().merging.merge(*found, *b)
+    return found
+
+
+def mean(found: Summary) -> Array:
+    """Return the mean of each channel."""
+    return _moments(found, 0.0)[0]
+
+
+def variance(found: Summary, correction: float) -> Array:
+    """Return the variance of each channel."""
+    return _moments(found, correction)[1]
+
+
+def _moments(found: Summary, correction: float) -> tuple[Array, Array]:
+    integers, floats = found.count.tolist()
+    shape = found.values.shape[1:]
+    if integers + floats == 0:
+        return np.full(shape, np.nan), np.full(shape, np.nan)
+    if floats == 0:
+        return of_sums(exact_sums(found.sums), integers, shape, correction)
+    if integers > 0:
+        found = merged(_as_floats(found), found._replace(count=np.array([0, floats])))
+    centre, rest, m2 = found.values[:3]
+    with np.errstate(all="ignore"):
+        return centre + rest, m2 / (integers + floats - correction)
+
+
+def _as_floats(found: Summary) -> Summary:
+    """Return a summary of the integers of one, as if they were floats."""
+    count, values = int(found.count[0]), found.values.copy()
+    for c, (plain, squares) in enumerate(exact_sums(found.sums)):
+        centre = plain / count
+        rest = float(Fraction(plain, count) - Fraction(centre))
+        values[:3, c] = centre, rest, (count * squares - plain * plain) / count
+    return Summary(np.array([0, count]), found.sums, values)
+
+
+def extreme(found: Summary, row: int) -> Array:
+    """Return the least (row 3) or the greatest (4) value of each channel; of integers int64."""
+    if found.total == 0:
+        return np.full(found.values.shape[1:], np.nan)
+    values = found.values[row]
+    return values.astype(np.int64) if found.count[1] == 0 else values.copy()

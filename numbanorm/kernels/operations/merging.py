@@ -1,0 +1,113 @@
+"""Summaries merged: those of integers exactly, those of floats by Chan's formula; see `summaries`.
+
+A summary of n statistics is (count, sums, values). `count`, two int64s, are the values of each
+statistic: integers, and floats. Where a count is 0, what it is of need not be initialised.
+"""
+
+import math
+
+from numbanorm.kernels.compile.options import inlined, leaf
+from numbanorm.kernels.operations.summaries import EXTREMES, joined, put_sum
+from numbanorm.kernels.simd.pointers import get, integer_in, pointer, put, put_integer
+from numbanorm.kernels.threads.drivers import exact, serial
+
+
+@inlined
+def larger_sum(a, b):
+    """Return a + b and what rounding took from it (Knuth's TwoSum)."""
+    total = a + b
+    part = total - a
+    return total, (a - (total - part)) + (b - part)
+
+
+@leaf
+def merge_floats(count, values, more, others, n, s):
+    """Merge the moments of floats of statistic s.
+
+    Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample
+    variances", 1979; the mean is a sum of two float64s, so that no number of merges wears it down.
+    """
+    mean, rest, m2 = get(values, s), get(values, n + s), get(values, 2 * n + s)
+    other, other_rest, other_m2 = get(others, s), get(others, n + s), get(others, 2 * n + s)
+    share = more / (count + more)
+    if not (math.isfinite(mean) and math.isfinite(other)):
+        put(values, s, mean + other)
+        put(values, n + s, 0.0)
+        put(values, 2 * n + s, math.nan)
+        return
+    delta, lost = larger_sum(other, -mean)
+    if not math.isfinite(delta):
+        # The means are of either sign, near the largest number.
+        put(values, s, mean * (1.0 - share) + other * share)
+        put(values, n + s, 0.0)
+        put(values, 2 * n + s, math.inf)
+        return
+    delta += lost + (other_rest - rest)
+    high, low = larger_sum(mean, delta * share)
+    high, low = larger_sum(high, low + rest)
+    put(values, s, high)
+    put(values, n + s, low)
+    put(values, 2 * n + s, m2 + other_m2 + delta * delta * (count * share))
+
+
+@leaf
+def merge_integers(sums, others, n, s):
+    """Add the sums of integers of statistic s."""
+    for row in range(0, 4, 2):
+        high, low = joined(sums, n, row, s)
+        more_high, more_low = joined(others, n, row, s)
+        put_sum(sums, n, row, s, high + more_high, low + more_low)
+
+
+@inlined
+def copy_rows(sums, others, n, first, last):
+    """Set rows of an array to those of another."""
+    for i in range(first * n, last * n):
+        put(sums, i, get(others, i))
+
+
+@leaf
+def merge_extremes(values, others, n, s):
+    """Merge the extremes of statistic s; NaN stays."""
+    low, high = get(values, EXTREMES * n + s), get(values, (EXTREMES + 1) * n + s)
+    least, greatest = get(others, EXTREMES * n + s), get(others, (EXTREMES + 1) * n + s)
+    if least < low or least != least:
+        put(values, EXTREMES * n + s, least)
+    if greatest > high or greatest != greatest:
+        put(values, (EXTREMES + 1) * n + s, greatest)
+
+
+@exact
+def merge_summaries(n, count, sums, values, more, more_sums, more_values):
+    """Merge a summary of n statistics into another; the counts together are an int64."""
+    integers, floats = integer_in(count, 0), integer_in(count, 1)
+    more_integers, more_floats = integer_in(more, 0), integer_in(more, 1)
+    if more_integers > 0:
+        if integers == 0:
+            for i in range(4 * n):
+                put_integer(sums, i, integer_in(more_sums, i))
+        else:
+            for s in range(n):
+                merge_integers(sums, more_sums, n, s)
+    if more_floats > 0:
+        if floats == 0:
+            copy_rows(values, more_values, n, 0, EXTREMES)
+        else:
+            for s in range(n):
+                merge_floats(float(floats), values, float(more_floats), more_values, n, s)
+    if more_integers + more_floats > 0:
+        if integers + floats == 0:
+            copy_rows(values, more_values, n, EXTREMES, EXTREMES + 2)
+        else:
+            for s in range(n):
+                merge_extremes(values, more_values, n, s)
+    put_integer(count, 0, integers + more_integers)
+    put_integer(count, 1, floats + more_floats)
+
+
+@serial
+def merge(count, sums, values, more, more_sums, more_values):
+    """Like `merge_summaries`, for arrays."""
+    here = pointer(count), pointer(sums), pointer(values)
+    there = pointer(more), pointer(more_sums), pointer(more_values)
+    merge_summaries(values.shape[1], *here, *there)
