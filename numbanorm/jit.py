@@ -67,8 +67,10 @@ from numbanorm.kernels.user_arrays import (
     forward_status,
     read,
     read_if_any,
+    read_pixels,
     written,
     written_if_any,
+    written_integers,
 )
 from numbanorm.threads import workers
 
@@ -90,6 +92,7 @@ __all__ = [
     "normalize_images",
     "num_threads",
     "row_view",
+    "update_moments",
     "update_running",
 ]
 
@@ -297,6 +300,59 @@ def backward(
     given = read(dy, x), read(x, x), read_if_any(weight, x), read(mean, 0.0), read(rstd, 0.0)
     args = written(dx, x), *gradients, *given, training, centred
     return ahead.call_backward(view, args, workers_for(x.size, threads))
+
+
+@public
+def update_moments(count, sums, values, x, view, threads=1):
+    """Take the values of an array in, as `numbanorm.Moments.update` does.
+
+    Parameters
+    ----------
+    count : int64 array of 2 values
+        How many values each statistic has: integers, and floats. Changed, as the next two, which
+        need no value as long as both are 0; ``Moments.from_arrays`` makes moments of the three.
+    sums : int64 array of 4 * group values
+        Of integers: the sums of values, high parts (times 2**32) and low ones; and of squares.
+    values : float64 array of 5 * group values
+        Of floats the means, what these lack, and the sums of squared deviations; of all the least
+        and the greatest values.
+    x : array of the view's size, uint8, uint16, int16 or of floats
+    view : tuple of five int
+        Of one batch: `batch_view`.
+    threads : int
+
+    Returns
+    -------
+    int
+        `OK`, `SIZE` (or the count would be more than an int64 holds) or `MEMORY`; but for `OK`
+        nothing has changed.
+
+    Examples
+    --------
+    >>> import numba
+    >>> import numpy as np
+    >>> import numbanorm as nbn
+    >>> from numbanorm import jit
+    >>> @numba.njit
+    ... def take(state, images):
+    ...     count, sums, values = state
+    ...     for i in range(len(images)):
+    ...         view = jit.batch_view(False, 1, 3, images[i].size // 3)
+    ...         jit.update_moments(count, sums, values, images[i], view)
+    >>> state = nbn.Moments().arrays(channels=3)
+    >>> images = np.arange(48, dtype=np.uint8).reshape(2, 2, 4, 3)
+    >>> take(state, images)
+    >>> nbn.Moments.from_arrays(*state).mean
+    array([22.5, 23.5, 24.5])
+    """
+    groups = view[2]
+    sizes = view[0] == 1 and count.size == 2 and sums.size == 4 * groups
+    if not sizes or values.size != 5 * groups or view[3] != 1 or x.size != size_of(view):
+        return SIZE
+    if x.size == 0:
+        return OK
+    args = read_pixels(x), written_integers(count), written_integers(sums), written(values, 0.0)
+    return ahead.call_update_moments(view, args, workers_for(x.size, threads))
 
 
 @public

@@ -182,6 +182,46 @@ class Moments:
         made._summary = written.from_dict(found)
         return made
 
+    def arrays(self, channels: int | None = None) -> tuple[Array, Array, Array]:
+        """Return copies of the arrays that `numbanorm.jit.update_moments` and C work on.
+
+        Parameters
+        ----------
+        channels : int, optional
+            How many there will be, where the moments are of nothing yet.
+
+        Returns
+        -------
+        count, sums, values : ndarray, shapes (2,), (4, C) and (5, C), int64, int64 and float64
+            Of `update_moments`.
+
+        Raises
+        ------
+        ValueError
+            If the moments have another number of channels.
+        """
+        found, known = self._summary, self._summary.values.shape[1]
+        if channels is not None and known != checks.integer("channels", channels, 0):
+            if known > 0:
+                raise ValueError(f"channels must be {known}, as they are, got {channels}")
+            found = summaries.nothing(channels)
+        return found.count.copy(), found.sums.copy(), found.values.copy()
+
+    @classmethod
+    def from_arrays(cls, count: Array, sums: Array, values: Array) -> Self:
+        """Return the moments of such arrays, which are copied.
+
+        Raises
+        ------
+        ValueError
+            If a shape is wrong, or a number none that such arrays hold.
+        TypeError
+            If a dtype is wrong.
+        """
+        made = cls()
+        made._summary = written.checked(count, sums, values)
+        return made
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the moments to a file, as JSON: whole, or not at all."""
         write_json(path, self.to_dict())

@@ -15,6 +15,7 @@ from numbanorm._status import RULES, Status
 from numbanorm.cabi.declarations import (
     ABI_VERSION,
     IMAGE_TYPES,
+    INTEGER_TYPES,
     TYPES,
     Function,
     filled,
@@ -150,7 +151,7 @@ def _write_objects(work: Path) -> None:
         subprocess.Popen(
             [*module, ",".join(kinds), str(work), *targets()], env=_plain_environment()
         )
-        for kinds in (*([kind] for kind in TYPES), IMAGE_TYPES)
+        for kinds in (*([kind] for kind in TYPES), IMAGE_TYPES, INTEGER_TYPES)
     ]
     if any([process.wait() for process in running]):
         raise BuildError("the functions must compile, got an error (above)")

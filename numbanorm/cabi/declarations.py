@@ -36,6 +36,9 @@ TYPES = {
     "bf16": ("uint16_t", "float"),
 }
 
+# What T stands for besides, in functions whose names end in ``_M`` there.
+INTEGER_TYPES = {"u8": "uint8_t", "u16": "uint16_t", "i16": "int16_t"}
+
 # What X and Y stand for in functions of images, which end in ``_I`` there.
 IMAGE_TYPES = {
     "u8_f32": ("uint8_t", "float"),
@@ -45,6 +48,9 @@ IMAGE_TYPES = {
     "i16_f32": ("int16_t", "float"),
     "f32_f32": ("float", "float"),
 }
+
+# For which kinds a function is declared, by the end of its name.
+_KINDS = {"_T(": TYPES, "_I(": IMAGE_TYPES, "_M(": TYPES | dict.fromkeys(INTEGER_TYPES)}
 
 # Longest line of a declaration, without its semicolon.
 _COLUMNS = 99
@@ -64,7 +70,7 @@ class Function:
     returns, parameters : str
         C's text of what it returns and takes.
     kind : str
-        Of `TYPES` or `IMAGE_TYPES`, or "" where there is but one.
+        Of `TYPES`, `INTEGER_TYPES` or `IMAGE_TYPES`, or "" where there is but one.
     """
 
     name: str
@@ -88,6 +94,10 @@ class Function:
         if self.parameters == "void":
             return []
         return [part.split()[-1].lstrip("*") for part in self.parameters.split(",")]
+
+    def pointer(self) -> str:
+        """Return the C type of pointers to it, in which a struct is the integers it consists of."""
+        return f"{self.returns}(*)({self.parameters})".replace("nbn_moments", "int64_t")
 
     def prototype(self, name: str = "", indent: str = "") -> str:
         """Return the C declaration, under this name, in short lines, without its semicolon."""
@@ -117,8 +127,8 @@ def _typed(text: str, kind: str) -> str:
         x, y = IMAGE_TYPES[kind]
         text = re.sub(r"\bX\b", x, text).replace("_I(", f"_{kind}(")
         return re.sub(r"\bY\b", y, text)
-    data, parameter = TYPES[kind]
-    text = re.sub(r"\bT\b", data, text).replace("_T", f"_{kind}")
+    data, parameter = TYPES.get(kind) or (INTEGER_TYPES[kind], "")
+    text = re.sub(r"\bT\b", data, text).replace("_T", f"_{kind}").replace("_M(", f"_{kind}(")
     return re.sub(r"\bP\b", parameter, text)
 
 
@@ -134,7 +144,7 @@ def _commented(name: str) -> tuple[tuple[str, tuple[Function, ...]], ...]:
     """Return each comment of a template with the functions it describes."""
     found = []
     for comment, text in _DECLARATION.findall(_template(name)):
-        kinds = list(TYPES) if "_T(" in text else list(IMAGE_TYPES) if "_I(" in text else [""]
+        kinds = next((list(of) for sign, of in _KINDS.items() if sign in text), [""])
         comment = comment.replace("_T", "_f32") if "_T(" in text else comment
         prototypes = [part.strip() + ";" for part in text.split(";") if part.strip()]
         functions = [
@@ -242,8 +252,8 @@ def signatures() -> dict[str, Any]:
     bits = pointer(types.uint16)
     floats = {"f16": pointer(float16), "bf16": pointer(bfloat16)}
 
-    fields = dict(ffi().typeof("nbn_api").fields)
-    found = {one: map_type(fields[one.field].type) for one in functions()}
+    made = ffi()
+    found = {one: map_type(made.typeof(one.pointer())) for one in functions()}
     return {
         one.name: signature.return_type(
             *(_seen(one, i, kind, bits, floats) for i, kind in enumerate(signature.args))

@@ -1,4 +1,4 @@
-"""Summaries as JSON has them, and back, every bit kept."""
+"""Summaries as JSON and arrays have them, and back, every bit kept."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def to_dict(found: Summary) -> dict[str, Any]:
     integers, floats = found.count.tolist()
     result: dict[str, Any] = {"kind": _KIND, "version": _VERSION, "channels": found.sums.shape[1]}
     if integers:
-        plain, squares = zip(*exact_sums(found.sums))
-        result["integers"] = {"count": integers, "sum": list(plain), "squares": list(squares)}
+        plain, squares = map(list, zip(*exact_sums(found.sums)))
+        result["integers"] = {"count": integers, "sum": plain, "squares": squares}
     if floats:
         mean, rest, m2 = map(_numbers, found.values[:3])
         result["floats"] = {"count": floats, "mean": mean, "rest": rest, "m2": m2}
@@ -43,7 +43,12 @@ def _numbers(values: Array) -> list[float | str]:
 def from_dict(given: Mapping[str, Any]) -> Summary:
     """Return the summary that `to_dict` gave; ValueError if it gave no such thing."""
     try:
-        return _read(given)
+        if given["kind"] != _KIND or given["version"] != _VERSION:
+            raise ValueError(
+                f"moments must be of kind {_KIND!r} and version {_VERSION}, "
+                f"got {given['kind']!r} and {given['version']!r}"
+            )
+        return checked(*_read(given))
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(
             f"moments must be what to_dict gives, got {type(error).__name__}: {error}"
@@ -51,58 +56,59 @@ def from_dict(given: Mapping[str, Any]) -> Summary:
 
 
 def _read(given: Mapping[str, Any]) -> Summary:
-    if given["kind"] != _KIND or given["version"] != _VERSION:
-        raise ValueError(
-            f"moments must be of kind {_KIND!r} and version {_VERSION}, "
-            f"got {given['kind']!r} and {given['version']!r}"
-        )
-    channels = _natural("channels", given["channels"])
+    """Return the arrays of a dict."""
+    channels = _integer(given["channels"])
     found = nothing(channels)
     if "integers" in given:
         part = given["integers"]
-        found.count[0] = count = _natural("count", part["count"])
-        plain, squares = _integers(part["sum"], channels), _integers(part["squares"], channels)
-        _check_sums(count, plain, squares)
-        for row, sums in ((0, plain), (2, squares)):
+        found.count[0] = _integer(part["count"])
+        for row, name in ((0, "sum"), (2, "squares")):
+            sums = [_integer(value) for value in part[name]]
             found.sums[row] = [value >> LOW_BITS for value in sums]
             found.sums[row + 1] = [value & ((1 << LOW_BITS) - 1) for value in sums]
     if "floats" in given:
         part = given["floats"]
-        found.count[1] = _natural("count", part["count"])
+        found.count[1] = _integer(part["count"])
         for row, name in enumerate(("mean", "rest", "m2")):
-            found.values[row] = _floats(name, part[name], channels)
-        if (found.values[2] < 0.0).any():
-            raise ValueError("m2 must not be negative")
-    if found.total > _MOST:
-        raise ValueError(f"counts must be at most {_MOST}, got {found.total}")
-    if found.total:
+            found.values[row] = [float(value) for value in part[name]]
+    if found.count.any():
         for row, name in ((3, "min"), (4, "max")):
-            found.values[row] = _floats(name, given[name], channels)
-        if (found.values[3] > found.values[4]).any():
-            raise ValueError("min must not be above max")
+            found.values[row] = [float(value) for value in given[name]]
     return found
 
 
-def _natural(name: str, value: Any) -> int:
-    if type(value) is not int or not 0 <= value <= _MOST:
-        raise ValueError(f"{name} must be an int of 0 or more, got {value!r}")
+def _integer(value: Any) -> int:
+    if type(value) is not int:
+        raise TypeError(f"{value!r} is no int")
     return value
 
 
-def _integers(values: Any, channels: int) -> list[int]:
-    if len(values) != channels or any(type(value) is not int for value in values):
-        raise ValueError(f"sums must be {channels} ints, got {values!r:.60}")
-    return list(values)
+def checked(count: Any, sums: Any, values: Any) -> Summary:
+    """Return copies of arrays as a summary, which they may be."""
+    channels = values.size // 5 if isinstance(values, np.ndarray) else 0
+    count = _copied("count", count, np.int64, (2,))
+    sums = _copied("sums", sums, np.int64, (4, channels))
+    found = Summary(count, sums, _copied("values", values, np.float64, (5, channels)))
+    integers, floats = count.tolist()
+    if integers < 0 or floats < 0 or found.total > _MOST:
+        raise ValueError(f"count must be of 0 or more, together at most {_MOST}, got {count}")
+    if integers:
+        for plain, squares in exact_sums(sums):
+            # Such a sum of squares no integers of 16 bits have, or not with that sum.
+            if not plain * plain <= integers * squares <= integers**2 << 32:
+                raise ValueError(
+                    f"sums must be those of {integers} integers, got {plain} and {squares}"
+                )
+    if floats and (found.values[2] < 0.0).any():
+        raise ValueError(f"squared deviations must not be negative, got {found.values[2].min()}")
+    if found.total and (found.values[3] > found.values[4]).any():
+        raise ValueError("the least value must not be above the greatest")
+    return found
 
 
-def _check_sums(count: int, plain: list[int], squares: list[int]) -> None:
-    """Refuse sums that no `count` integers of 16 bits have."""
-    for one, square in zip(plain, squares):
-        if not one * one <= count * square or square > count << 32:
-            raise ValueError(f"sums must be those of {count} integers, got {one} and {square}")
-
-
-def _floats(name: str, values: Any, channels: int) -> list[float]:
-    if len(values) != channels:
-        raise ValueError(f"{name} must be {channels} numbers, got {len(values)}")
-    return [float(value) for value in values]
+def _copied(name: str, value: Any, dtype: Any, shape: tuple[int, ...]) -> Array:
+    if not isinstance(value, np.ndarray) or value.dtype != dtype:
+        raise TypeError(f"{name} must be an array of {np.dtype(dtype)}, got {value!r:.60}")
+    if value.shape != shape and value.shape != (math.prod(shape),):
+        raise ValueError(f"{name} must have shape {shape}, got {value.shape}")
+    return value.reshape(shape).copy()

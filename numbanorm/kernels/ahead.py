@@ -21,6 +21,7 @@ from numbanorm.kernels import routes
 from numbanorm.kernels.compile import bundles
 from numbanorm.kernels.operations.finishing import put_variances
 from numbanorm.kernels.operations.images import normalize as normalize_images
+from numbanorm.kernels.operations.merging import update
 from numbanorm.kernels.simd.pointers import BYTES, I64
 from numbanorm.kernels.simd.storage import FLOATS, INTEGERS, compute_type
 
@@ -70,6 +71,11 @@ def scale(
     return normalize_images((count, height, channels, one, width), args, workers)
 
 
+def update_moments(batch, outer, group, width, run, x, count, sums, values, workers):  # type: ignore[no-untyped-def]
+    """See `merging.update`."""
+    return update((batch, outer, group, width, run), x, count, sums, values, workers)
+
+
 # Each operation and its arguments between view and workers: pointers to x's type, a result's,
 # parameters, statistics and integers, numbers and flags.
 OPERATIONS: dict[str, tuple[Any, str]] = {
@@ -78,11 +84,13 @@ OPERATIONS: dict[str, tuple[Any, str]] = {
     "normalize": (normalize, "xxppssnf"),
     "backward": (backward, "xppxxpssff"),
     "scale": (scale, "iyxssfnf"),
+    "update_moments": (update_moments, "xiis"),
 }
 
 # The kinds of arrays each is compiled for: x's, or x's and its result's.
 _KINDS = {operation: list(_POINTERS) for operation in OPERATIONS}
 _KINDS["scale"] = [f"{x}_{y}" for x in _PIXELS for y in _POINTERS]
+_KINDS["update_moments"] = list(_PIXELS)
 
 
 class Loader(NamedTuple):
@@ -190,4 +198,6 @@ def _call(operation: str) -> Any:
     return intrinsic(typed)
 
 
-call_moments, call_affine, call_normalize, call_backward, call_scale = map(_call, OPERATIONS)
+(
+    call_moments, call_affine, call_normalize, call_backward, call_scale, call_update_moments,
+) = map(_call, OPERATIONS)  # fmt: skip

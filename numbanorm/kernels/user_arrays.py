@@ -16,7 +16,7 @@ from numbanorm._status import OK, Status
 from numbanorm.kernels.compile.options import inlined
 from numbanorm.kernels.simd.pointers import I64, put
 from numbanorm.kernels.simd.sixteen import bfloat16, float16
-from numbanorm.kernels.simd.storage import FLOATS, compute_type
+from numbanorm.kernels.simd.storage import FLOATS, INTEGERS, compute_type
 from numbanorm.kernels.tiles import size_of
 
 SIZE, EPS = int(Status.SIZE), int(Status.EPS)
@@ -76,6 +76,30 @@ read = _access("read", writes=False, may_lack=False)
 written = _access("written", writes=True, may_lack=False)
 read_if_any = _access("read_if_any", writes=False, may_lack=True)
 written_if_any = _access("written_if_any", writes=True, may_lack=True)
+
+
+def _of_kinds(name: str, known: tuple[Any, ...], writes: bool) -> Any:
+    """Return an intrinsic ``(array)``: a pointer to an array of one of some dtypes."""
+
+    def typed(_: Any, array: Any) -> Any:
+        if not isinstance(array, types.Array) or array.dtype not in known:
+            raise TypingError(f"an array must be of {', '.join(map(str, known))}, got {array}")
+        if array.layout != "C":
+            raise TypingError(f"an array must be C-contiguous, got {array}")
+        if writes and not array.mutable:
+            raise TypingError(f"an array that is written must be writeable, got {array}")
+
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return cgutils.create_struct_proxy(array)(context, builder, args[0]).data
+
+        return types.CPointer(array.dtype)(array), codegen
+
+    typed.__name__ = name
+    return intrinsic(typed)
+
+
+read_pixels = _of_kinds("read_pixels", (*INTEGERS, *FLOATS), writes=False)
+written_integers = _of_kinds("written_integers", (types.int64,), writes=True)
 
 
 def _seen_as(kind: Any) -> Any:

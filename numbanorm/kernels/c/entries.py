@@ -27,6 +27,9 @@ from numbanorm.kernels.c.checks import (
 )
 from numbanorm.kernels.c.images import normalize_images as normalize_images
 from numbanorm.kernels.c.messages import message
+from numbanorm.kernels.c.moments import moments_mean_var as moments_mean_var
+from numbanorm.kernels.c.moments import moments_merge as moments_merge
+from numbanorm.kernels.c.moments import moments_update as moments_update
 from numbanorm.kernels.c.rows import layer_norm as layer_norm
 from numbanorm.kernels.c.rows import layer_norm_backward as layer_norm_backward
 from numbanorm.kernels.c.rows import rms_norm as rms_norm

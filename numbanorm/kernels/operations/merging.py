@@ -6,10 +6,31 @@ statistic: integers, and floats. Where a count is 0, what it is of need not be i
 
 import math
 
+from numbanorm._status import MEMORY, OK, Status
 from numbanorm.kernels.compile.options import inlined, leaf
-from numbanorm.kernels.operations.summaries import EXTREMES, joined, put_sum
-from numbanorm.kernels.simd.pointers import get, integer_in, pointer, put, put_integer
+from numbanorm.kernels.operations.summaries import (
+    EXTREMES,
+    joined,
+    put_sum,
+    summarize,
+)
+from numbanorm.kernels.simd.pointers import (
+    at,
+    get,
+    integer_in,
+    is_null,
+    pointer,
+    put,
+    put_integer,
+)
+from numbanorm.kernels.simd.room import allocate, as_integers, release
+from numbanorm.kernels.simd.storage import is_integer
 from numbanorm.kernels.threads.drivers import exact, serial
+
+SIZE = int(Status.SIZE)
+
+# The largest count.
+MOST = 2**63 - 1
 
 
 @inlined
@@ -111,3 +132,26 @@ def merge(count, sums, values, more, more_sums, more_values):
     here = pointer(count), pointer(sums), pointer(values)
     there = pointer(more), pointer(more_sums), pointer(more_values)
     merge_summaries(values.shape[1], *here, *there)
+
+
+@leaf
+def update(view, x, count, sums, values, workers):
+    """Merge the summary of x's statistics, not empty, into another; returns a status.
+
+    That is `SIZE` where the counts would be more than an int64 holds.
+    """
+    n, more = view[0] * view[2], view[1] * view[3] * view[4]
+    if more > MOST - integer_in(count, 0) - integer_in(count, 1):
+        return SIZE
+    room = allocate(9 * n + 2)
+    if is_null(room):
+        return MEMORY
+    found, there = as_integers(at(room, 5 * n)), at(room, 0)
+    counts = as_integers(at(room, 9 * n))
+    put_integer(counts, 0, more if is_integer(x) else 0)
+    put_integer(counts, 1, 0 if is_integer(x) else more)
+    status = summarize(view, (x, found, there), workers)
+    if status == OK:
+        merge_summaries(n, count, sums, values, counts, found, there)
+    release(room)
+    return status

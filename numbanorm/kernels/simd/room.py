@@ -104,6 +104,14 @@ def as_integers(_: Any, room: Any) -> Any:
 
 
 @intrinsic
+def as_doubles(_: Any, room: Any) -> Any:
+    """Return room, as a pointer to float64s."""
+    double = ir.DoubleType().as_pointer()
+    typed = types.CPointer(types.float64)(room)
+    return typed, lambda context, builder, sig, args: builder.bitcast(args[0], double)
+
+
+@intrinsic
 def as_like(_: Any, room: Any, like: Any) -> Any:
     """Return room, as a pointer like another one."""
     typed = like(room, like)
