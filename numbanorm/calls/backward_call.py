@@ -102,6 +102,19 @@ class BackwardCall:
         self.dy = order.in_order(upstream, axes)
         return mean, rstd, operations.computed(weight, checks.DTYPES[x.dtype])
 
+    def sums(self) -> Array:
+        """Return the sums of dy and of dy * x_hat, (2, C): the first part of `gradients`."""
+        if self.x.size == 0:
+            return np.zeros((2, math.prod(self.plan.parameters)))
+        return operations.gradient_sums(self.dy, self.x, self.mean, self.rstd, self.view)
+
+    def by_sums(self, sums: Array, count: int, training: bool) -> Array:
+        """Return the gradient of x, whose statistics are of `count` values with such sums."""
+        if self.x.size:
+            found = self.mean, self.rstd, sums, count, self.view, training
+            operations.input_gradient(self.dx, self.dy, self.x, self.weight, *found)
+        return order.settle(self._out, self._result)
+
     def gradients(self, training: Any) -> tuple[Array, Array, Array]:
         """Return those of x, weight and bias, the last two in 1-d.
 

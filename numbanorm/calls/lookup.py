@@ -20,6 +20,7 @@ class _Kernels:
             backward_across,
             backward_along,
             backward_few,
+            backward_parts,
             backward_rows,
             copying,
             finishing,
@@ -37,6 +38,7 @@ class _Kernels:
         self.backward[routes.FEW] = backward_few
         self.copying, self.finishing = copying, finishing
         self.images, self.summaries, self.merging = images, summaries, merging
+        self.parts = backward_parts
 
 
 def kernels() -> Any:

@@ -182,6 +182,36 @@ def backward(
     return dweight, dbias
 
 
+def gradient_sums(dy: Array, x: Array, mean: Array, rstd: Array, view: View) -> Array:
+    """Return the sums of dy and of dy * x_hat of each line, float64, by given statistics."""
+    number, sums = _workers(x), np.empty((2, view[0] * view[2] * view[3]))
+    args = sums.ravel(), handed_over(dy), handed_over(x), widened(mean), widened(rstd)
+    workers.run(lookup.kernels().parts.gradient_sums, view, args, number)
+    return sums
+
+
+def input_gradient(
+    dx: Array,
+    dy: Array,
+    x: Array,
+    weight: Array | None,
+    mean: Array,
+    rstd: Array,
+    sums: Array,
+    count: int,
+    view: View,
+    training: bool,
+) -> None:
+    """Write the gradient of x by given sums over all `count` values of each statistic.
+
+    Those are of `gradient_sums`, added up over all arrays that have values of a statistic.
+    """
+    weight, number = _present(weight, x), _workers(x)
+    dx, dy, x = handed_over(dx), handed_over(dy), handed_over(x)
+    args = dx, dy, x, weight, widened(mean), widened(rstd), sums.ravel(), float(count), training
+    workers.run(lookup.kernels().parts.input_gradient, view, args, number)
+
+
 def update_running(
     running_mean: Array | None,
     running_var: Array | None,

@@ -18,16 +18,20 @@ def update(
     var: NDArray[Any],
     momentum: float,
     tracked: NDArray[Any] | None = None,
+    count: int | None = None,
 ) -> None:
     """Move a call's running statistics, of any strides, all or, where that fails, none of them.
 
-    An empty x moves none. One is added to `tracked` in any case. See `operations.update_running`.
+    The batch's are of `count` values, those of x if not given; none moves none. One is added to
+    `tracked` in any case. See `operations.update_running`.
     """
-    if call.x.size == 0 or (call.running_mean is None and call.running_var is None):
+    if count is None:
+        count = call.plan.values if call.x.size else 0
+    if count == 0 or (call.running_mean is None and call.running_var is None):
         if tracked is not None:
             tracked += 1
         return
-    running, count = (call.running_mean, call.running_var, tracked), call.plan.values
+    running = call.running_mean, call.running_var, tracked
     if (call.plain and tracked is None) or all(map(_is_plain, running)):
         operations.update_running(*running, mean, var, count, momentum)
         return

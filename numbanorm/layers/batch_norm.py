@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from numbanorm.calls import checks, norms, operations
+import numpy as np
+
+from numbanorm.calls import checks, memory, norms, operations
 from numbanorm.layers import checks as rules
 from numbanorm.layers.channel_norm import ChannelNorm
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from numpy.typing import ArrayLike, NDArray
+
+    from numbanorm.moments import Moments
 
 
 class BatchNorm(ChannelNorm):
@@ -64,6 +70,41 @@ class BatchNorm(ChannelNorm):
             found = (mean, var) if by_batch else (mean.copy(), var.copy())
             self._saved = x, *found, by_batch
         return y
+
+    def set_statistics(self, moments: Moments) -> Self:
+        """Set the running statistics to those of a whole data set; returns the layer.
+
+        In place of an average over the batches of a training, whose parameters have changed since,
+        or none of which was a fair sample: as after weights were averaged. The running variance is
+        the unbiased one, as in training, and the data set counts as one batch.
+
+        Parameters
+        ----------
+        moments : Moments
+            Of what the layer is given, for its number of channels.
+
+        Raises
+        ------
+        ValueError
+            If the layer has no running statistics, or one is read-only, or the moments have another
+            number of channels, or less than two values for each. The layer is as it was before then.
+        TypeError
+            If it is given something else.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import numbanorm as nbn
+        >>> x = np.arange(12, dtype=np.float32).reshape(4, 3)
+        >>> nbn.BatchNorm1d(3).set_statistics(nbn.Moments.of(x)).running_var
+        array([15., 15., 15.], dtype=float32)
+        """
+        found = rules.moments(moments, self.num_features)
+        arrays = self.running_mean, self.running_var, self.num_batches_tracked
+        kept = rules.kept_statistics(arrays)
+        with np.errstate(over="ignore"):
+            memory.replace(list(zip(kept, (found.mean, found.var(1), np.array(1)))))
+        return self
 
     def _backward(
         self, dy: ArrayLike, *saved: Any

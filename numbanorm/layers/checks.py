@@ -8,6 +8,7 @@ import numpy as np
 
 from numbanorm.calls import checks
 from numbanorm.calls.given import as_array
+from numbanorm.moments import Moments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,6 +54,28 @@ def called(saved: tuple[Any, ...] | None, name: str) -> tuple[Any, ...]:
             "functions, which are given what they need"
         )
     return saved
+
+
+def moments(value: Any, channels: int) -> Moments:
+    """Return moments from which running statistics of so many channels can be had."""
+    if not isinstance(value, Moments):
+        raise TypeError(f"moments must be Moments, got {type(value).__name__}")
+    count = value.count
+    if len(count) != channels:
+        raise ValueError(f"moments must have {channels} channels, got {len(count)}")
+    if channels and count[0] < 2:
+        raise ValueError(f"moments must be of 2 or more values per channel, got {count[0]}")
+    return value
+
+
+def kept_statistics(arrays: tuple[NDArray[Any] | None, ...]) -> list[NDArray[Any]]:
+    """Return a layer's running statistics, which can all be set."""
+    kept = [array for array in arrays if array is not None]
+    if len(kept) < len(arrays):
+        raise ValueError("the layer must have running statistics, got track_running_stats=False")
+    if not all(array.flags.writeable for array in kept):
+        raise ValueError("running statistics must be writeable to be set, got a read-only array")
+    return kept
 
 
 def state_keys(own: Iterable[str], missing: list[str], unexpected: list[str]) -> None:
