@@ -43,9 +43,9 @@ def exchange(collective: Collective, size: int, make: Callable[[], Array]) -> Ar
     except Exception as error:
         failure = error
         record[0] = _FAILED
-        text = f"{type(error).__name__}: {error}".encode()[: len(record) - _HEAD]
+        said = f"{type(error).__name__}: {error}".encode()[: len(record) - _HEAD]
         record[_HEAD:] = 0
-        record[_HEAD : _HEAD + len(text)] = np.frombuffer(text, np.uint8)
+        record[_HEAD : _HEAD + len(said)] = np.frombuffer(said, np.uint8)
     found = collective.all_gather(record)
     if failure is not None:
         raise failure

@@ -205,7 +205,7 @@ class Moments:
             if known > 0:
                 raise ValueError(f"channels must be {known}, as they are, got {channels}")
             found = summaries.nothing(channels)
-        return found.count.copy(), found.sums.copy(), found.values.copy()
+        return found.counts.copy(), found.sums.copy(), found.values.copy()
 
     @classmethod
     def from_arrays(cls, count: Array, sums: Array, values: Array) -> Self:

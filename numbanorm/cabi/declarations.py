@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ABI_VERSION = 2
 DIGESTS = {
     1: "d95a6f41090da0dcdaf2bd81d3fa15e98ea561f5dbcaf8d8ce36e69f63d7db3b",
-    2: "42073b51327fb77d7eadf97f628278ed1167eaae456ac591d18b2799dc62955f",
+    2: "d94de681d63400c536e566cc5d995203902abfae66753a50382fa5a2b39d9a32",
 }
 
 # What the letters T and P stand for; of 16-bit floats C has but the bits.
@@ -50,7 +50,11 @@ IMAGE_TYPES = {
 }
 
 # For which kinds a function is declared, by the end of its name.
-_KINDS = {"_T(": TYPES, "_I(": IMAGE_TYPES, "_M(": TYPES | dict.fromkeys(INTEGER_TYPES)}
+_KINDS: dict[str, Any] = {
+    "_T(": TYPES,
+    "_I(": IMAGE_TYPES,
+    "_M(": TYPES | dict.fromkeys(INTEGER_TYPES),
+}
 
 # Longest line of a declaration, without its semicolon.
 _COLUMNS = 99

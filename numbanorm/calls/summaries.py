@@ -30,7 +30,7 @@ class Summary(NamedTuple):
 
     Attributes
     ----------
-    count : ndarray, shape (2,), int64
+    counts : ndarray, shape (2,), int64
         How many: integers, and floats.
     sums : ndarray, shape (4, C), int64
         Of integers: of values and of their squares, each as a high part and the low 32 bits.
@@ -38,14 +38,14 @@ class Summary(NamedTuple):
         Of floats the mean, what it lacks, and the sum of squared deviations; extremes of all.
     """
 
-    count: Array
+    counts: Array
     sums: Array
     values: Array
 
     @property
     def total(self) -> int:
         """How many values each channel has."""
-        integers, floats = self.count.tolist()
+        integers, floats = self.counts.tolist()
         return int(integers + floats)
 
 
@@ -66,7 +66,7 @@ def of_array(x: Array, layout: str, where: Array | None = None) -> Summary:
     if where is None:
         memory, _, view = order.arrange(x, plan)
         return found._replace(
-            **operations.summarize(memory, view), count=_count(x.dtype, x.size // channels)
+            **operations.summarize(memory, view), counts=_count(x.dtype, x.size // channels)
         )
     for rows in _chosen(np.moveaxis(x, axis, -1), where):
         found = merged(found, of_array(rows, "NHWC"))
@@ -111,14 +111,14 @@ def variance(found: Summary, correction: float) -> Array:
 
 
 def _moments(found: Summary, correction: float) -> tuple[Array, Array]:
-    integers, floats = found.count.tolist()
+    integers, floats = found.counts.tolist()
     shape = found.values.shape[1:]
     if integers + floats == 0:
         return np.full(shape, np.nan), np.full(shape, np.nan)
     if floats == 0:
         return of_sums(exact_sums(found.sums), integers, shape, correction)
     if integers > 0:
-        found = merged(_as_floats(found), found._replace(count=np.array([0, floats])))
+        found = merged(_as_floats(found), found._replace(counts=np.array([0, floats])))
     centre, rest, m2 = found.values[:3]
     with np.errstate(all="ignore"):
         return centre + rest, m2 / (integers + floats - correction)
@@ -126,7 +126,7 @@ def _moments(found: Summary, correction: float) -> tuple[Array, Array]:
 
 def _as_floats(found: Summary) -> Summary:
     """Return a summary of the integers of one, as if they were floats."""
-    count, values = int(found.count[0]), found.values.copy()
+    count, values = int(found.counts[0]), found.values.copy()
     for c, (plain, squares) in enumerate(exact_sums(found.sums)):
         centre = plain / count
         rest = float(Fraction(plain, count) - Fraction(centre))
@@ -139,4 +139,5 @@ def extreme(found: Summary, row: int) -> Array:
     if found.total == 0:
         return np.full(found.values.shape[1:], np.nan)
     values = found.values[row]
-    return values.astype(np.int64) if found.count[1] == 0 else values.copy()
+    whole: Array = values.astype(np.int64) if found.counts[1] == 0 else values.copy()
+    return whole

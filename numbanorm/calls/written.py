@@ -22,7 +22,7 @@ _MOST = int(np.iinfo(np.int64).max)
 
 def to_dict(found: Summary) -> dict[str, Any]:
     """Return a summary as lists of numbers; those that JSON lacks are strings."""
-    integers, floats = found.count.tolist()
+    integers, floats = found.counts.tolist()
     result: dict[str, Any] = {"kind": _KIND, "version": _VERSION, "channels": found.sums.shape[1]}
     if integers:
         plain, squares = map(list, zip(*exact_sums(found.sums)))
@@ -61,17 +61,17 @@ def _read(given: Mapping[str, Any]) -> Summary:
     found = nothing(channels)
     if "integers" in given:
         part = given["integers"]
-        found.count[0] = _integer(part["count"])
+        found.counts[0] = _integer(part["count"])
         for row, name in ((0, "sum"), (2, "squares")):
             sums = [_integer(value) for value in part[name]]
             found.sums[row] = [value >> LOW_BITS for value in sums]
             found.sums[row + 1] = [value & ((1 << LOW_BITS) - 1) for value in sums]
     if "floats" in given:
         part = given["floats"]
-        found.count[1] = _integer(part["count"])
+        found.counts[1] = _integer(part["count"])
         for row, name in enumerate(("mean", "rest", "m2")):
             found.values[row] = [float(value) for value in part[name]]
-    if found.count.any():
+    if found.counts.any():
         for row, name in ((3, "min"), (4, "max")):
             found.values[row] = [float(value) for value in given[name]]
     return found

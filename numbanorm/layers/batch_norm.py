@@ -87,7 +87,7 @@ class BatchNorm(ChannelNorm):
         ------
         ValueError
             If the layer has no running statistics, or one is read-only, or the moments have another
-            number of channels, or less than two values for each. The layer is as it was before then.
+            number of channels, or less than two values of each. The layer is as it was then.
         TypeError
             If it is given something else.
 

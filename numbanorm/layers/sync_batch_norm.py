@@ -101,7 +101,7 @@ def _merged(records: Array, channels: int) -> Summary:
     found = summaries.nothing(channels)
     for count, *moments in records:
         more = summaries.nothing(channels)
-        more.count[1] = count
+        more.counts[1] = count
         more.values[:3] = np.reshape(moments, (3, channels))
         found = summaries.merged(found, more)
     return found
