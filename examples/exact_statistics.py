@@ -1,6 +1,6 @@
 """The running average of batch norm against the exact statistics of a data set.
 
-Run ``python examples/exact_statistics.py``. The running statistics of batch norm are an average over
+Run ``python examples/exact_statistics.py``. Batch norm's running statistics are an average over
 batches, weighted towards the last ones; `BatchNorm.set_statistics` puts those of the whole data set
 in their place. Printed is how far either are from the truth, and what inference makes of that.
 """

@@ -1,7 +1,7 @@
 """Training with batch norm over all ranks, and a data set's statistics: under MPI, or alone.
 
-Run ``mpiexec -n 4 python examples/mpi_training.py``. Each rank has its own part of the data, of which
-sizes differ. All ranks end with the same statistics, to the last bit, and print a digest of them.
+Run ``mpiexec -n 4 python examples/mpi_training.py``. Each rank has its own part of the data, of
+another size. All ranks end with the same statistics, to the last bit, and print a digest of them.
 """
 
 import hashlib

@@ -100,6 +100,19 @@ def merged(a: Summary, b: Summary) -> Summary:
     return found
 
 
+def of_records(records: Array, channels: int) -> Summary:
+    """Return the summary of floats, given those of parts, (count, then mean, rest, m2) each.
+
+    They are merged in their order.
+    """
+    found, more = nothing(channels), nothing(channels)
+    merge = lookup.kernels().merging.merge
+    for record in records:
+        more.counts[1], more.values[:3] = record[0], record[1:].reshape(3, channels)
+        merge(*found, *more)
+    return found
+
+
 def mean(found: Summary) -> Array:
     """Return the mean of each channel."""
     return _moments(found, 0.0)[0]

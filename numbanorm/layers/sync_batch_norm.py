@@ -9,7 +9,6 @@ import numpy as np
 from numbanorm.calls import checks, operations, running, shapes, summaries
 from numbanorm.calls.backward_call import BackwardCall
 from numbanorm.calls.call import Call
-from numbanorm.calls.summaries import Summary
 from numbanorm.collective import Collective, exchange
 from numbanorm.layers import checks as rules
 from numbanorm.layers.batch_norm import BatchNorm
@@ -48,7 +47,7 @@ class SyncBatchNorm(BatchNorm):
         size = 3 * self.num_features + 1
         found = exchange(self._collective, size, lambda: self._record(x, calls))
         ((array, call),) = calls
-        merged = _merged(found, self.num_features)
+        merged = summaries.of_records(found, self.num_features)
         count = merged.total
         if count == 1:
             raise ValueError("x must have more than 1 value per channel on all ranks, got 1")
@@ -94,14 +93,3 @@ class SyncBatchNorm(BatchNorm):
         dx = calls[0].by_sums(totals, counts[0] if by_batch else 1, by_batch)
         dbias, dweight = totals.astype(checks.DTYPES[x.dtype])
         return dx, dweight, dbias
-
-
-def _merged(records: Array, channels: int) -> Summary:
-    """Return the summary of all ranks' samples, merged in the order of ranks."""
-    found = summaries.nothing(channels)
-    for count, *moments in records:
-        more = summaries.nothing(channels)
-        more.counts[1] = count
-        more.values[:3] = np.reshape(moments, (3, channels))
-        found = summaries.merged(found, more)
-    return found
