@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import numbanorm as nbn
 
 ROOT = Path(__file__).parent.parent
@@ -22,11 +24,20 @@ def test_import_leaves_numba_alone():
     assert fresh(code).strip() == "[]"
 
 
-def test_readme_python_runs():
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    assert blocks
-    for block in blocks:
-        exec(compile(block, "README.md", "exec"), {})
+PAGES = [
+    path
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    if "```python" in path.read_text("utf-8")
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_on_pages_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.S):
+        if "dask" in block:
+            pytest.importorskip("dask.array")
+        exec(compile(block, page.name, "exec"), {})
 
 
 def test_readme_names_only_what_exists():

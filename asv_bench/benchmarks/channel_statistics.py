@@ -1,14 +1,28 @@
-"""Statistics alone: the mean and variance of channels, and normalising by given ones."""
+"""Statistics alone: of channels, as arrays and as moments, and normalising by given ones.
+
+Also a program that prints a table: python asv_bench/benchmarks/channel_statistics.py [--threads N]
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    __package__ = "benchmarks"
 
 import numpy as np
 
 import numbanorm as nbn
 
 from .common import inputs, side_by_side
-from .suites import ALL, UNITS
+from .suites import UNITS
 
-SHAPE = "32x64x56x56"
+SHAPE, ALL = "32x64x56x56", os.cpu_count()
 NAMES = ["layout", "threads"]
+LAYOUTS, DTYPES = ["NCHW", "NHWC"], ["float32", "uint8", "uint16"]
+IMAGES = 64, 224, 224, 3
 
 
 def calls(layout):
@@ -31,10 +45,23 @@ def calls(layout):
     }
 
 
+def moments(dtype, layout):
+    """Return {name: call} on images of a dtype, statistics of three channels."""
+    n, h, w, c = IMAGES
+    shape = (n, c, h, w) if layout == "NCHW" else IMAGES
+    x = np.random.default_rng(0).integers(0, 256, shape).astype(dtype)
+    axes = (0, 2, 3) if layout == "NCHW" else (0, 1, 2)
+    return {
+        "moments": lambda: nbn.Moments.of(x, layout=layout),
+        "mean_var": lambda: nbn.channel_mean_var(x, layout=layout),
+        "numpy": lambda: (x.mean(axes), x.std(axes), x.min(axes), x.max(axes)),
+    }
+
+
 class Time:
     """Time per call."""
 
-    params, param_names = (["NCHW", "NHWC"], sorted({1, ALL})), NAMES
+    params, param_names = (LAYOUTS, sorted({1, ALL})), NAMES
 
     def setup(self, layout, threads):
         nbn.set_num_threads(threads)
@@ -52,7 +79,7 @@ class Time:
 class Ratio:
     """NumPy's time divided by ours, measured in turn."""
 
-    params, param_names = (["NCHW", "NHWC"], [ALL]), NAMES
+    params, param_names = (LAYOUTS, [ALL]), NAMES
     timeout = 120
 
     def setup(self, layout, threads):
@@ -71,3 +98,45 @@ class Ratio:
         return times["numpy"] / times["ours"]
 
     track_mean_var.unit = track_normalize.unit = UNITS["numpy"]
+
+
+class Moments:
+    """Moments of images: their time, and that of the mean and variance alone divided by it."""
+
+    params, param_names = (DTYPES, LAYOUTS, [ALL]), ["dtype", *NAMES]
+    timeout = 120
+
+    def setup(self, dtype, layout, threads):
+        nbn.set_num_threads(threads)
+        self.calls = moments(dtype, layout)
+        self.calls["moments"]()
+
+    def time_moments(self, dtype, layout, threads):
+        self.calls["moments"]()
+
+    def track_mean_var(self, dtype, layout, threads):
+        chosen = {name: self.calls[name] for name in ("moments", "mean_var")}
+        times = side_by_side(chosen)
+        return times["mean_var"] / times["moments"]
+
+    track_mean_var.unit = "time of the mean and variance alone / time"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--threads", type=int, default=ALL)
+    threads = parser.parse_args().threads
+    nbn.set_num_threads(threads)
+    print(f"{threads} threads, moments of {IMAGES}; others' time / ours")
+    print(f"{'':16}{'ms':>8}{'GB/s':>8}{'mean_var':>10}{'numpy':>10}")
+    for dtype in DTYPES:
+        for layout in LAYOUTS:
+            times = side_by_side(moments(dtype, layout))
+            ours = times["moments"]
+            size = np.prod(IMAGES) * np.dtype(dtype).itemsize / ours / 1e9
+            others = "".join(f"{times[name] / ours:10.2f}" for name in ("mean_var", "numpy"))
+            print(f"{dtype:8}{layout:8}{ours * 1e3:8.2f}{size:8.1f}{others}")
+
+
+if __name__ == "__main__":
+    main()
