@@ -100,6 +100,15 @@ def merged(a: Summary, b: Summary) -> Summary:
     return found
 
 
+def joined(parts: list[Summary]) -> Summary:
+    """Return the summary of all channels from those of some each, in order, of as many values."""
+    some = [part for part in parts if part.sums.shape[1]]
+    if not some:
+        return nothing(0)
+    sums, values = (np.concatenate(rows, axis=1) for rows in list(zip(*some))[1:])
+    return Summary(some[0].count, sums, values)
+
+
 def mean(found: Summary) -> Array:
     """Return the mean of each channel."""
     return _moments(found, 0.0)[0]
