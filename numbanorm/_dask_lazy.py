@@ -13,7 +13,7 @@ from numbanorm.calls import checks
 
 try:
     import dask.array as da
-    from dask.delayed import Delayed, delayed
+    from dask.delayed import Delayed
 except ImportError as error:
     raise ImportError(
         f"numbanorm.dask needs Dask (pip install 'numbanorm[dask]'): {error}"
@@ -69,7 +69,12 @@ def moments(x: da.Array, layout: str, axis: int) -> da.Array:
 
 def joined(found: da.Array) -> Delayed:
     """Return the moments of all channels."""
-    return delayed(tasks.joined_moments, pure=True)(found)
+    # The graph is not optimised yet: tasks would have names of their own then, and what is computed
+    # together with the moments would read x again.
+    whole = da.blockwise(
+        tasks.joined_moments, (), found, (0,), dtype=_OBJECT, meta=np.empty((), _OBJECT)
+    )
+    return Delayed((whole.name,), whole.__dask_graph__(), layer=whole.name)
 
 
 def of_moments(

@@ -41,10 +41,10 @@ def _held(moments: list[Moments], shape: tuple[int, ...]) -> Array:
     return array.reshape(shape)
 
 
-def joined_moments(found: Array) -> Moments:
-    """Return the moments of all channels from those of some each."""
+def joined_moments(found: list[Array]) -> Moments:
+    """Return the moments of all channels from arrays of one each, of some of them."""
     made = Moments()
-    made._summary = summaries.joined([one._summary for one in found])
+    made._summary = summaries.joined([one._summary for (one,) in found])
     return made
 
 
@@ -78,4 +78,4 @@ def channel_normalize(x: Array, mean: Array, std: Array, layout: str) -> Array:
 def batch_norm(x: Array, mean: Array, var: Array, weight: Any, bias: Any, **keywords: Any) -> Array:
     """Normalise a chunk by the statistics of its channels."""
     with functional.num_threads(1):
-        return functional.batch_norm(x, mean, var, weight, bias, **keywords)
+        return functional.batch_norm(x, mean, var, weight, bias, **keywords)  # type: ignore[no-any-return]
