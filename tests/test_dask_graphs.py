@@ -1,12 +1,7 @@
-"""What `numbanorm.dask` has Dask do: how often x is read, where, by how many threads; errors."""
-
-import subprocess
-import sys
+"""What `numbanorm.dask` has Dask do: how often x is read, and by how many threads; errors."""
 
 import numpy as np
-import pictures
 import pytest
-from pictures import same
 
 import numbanorm as nbn
 
@@ -156,52 +151,3 @@ def test_errors_of_unknown_sizes_come_later():
     y = lazy.batch_norm(one[one[:, 0] > 3])
     with pytest.raises(ValueError, match="x must have more than 1 value per channel"):
         y.compute(scheduler="synchronous")
-
-
-# Closing a cluster, distributed leaves sockets to the collector.
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_bits_do_not_depend_on_the_scheduler():
-    distributed = pytest.importorskip("distributed", reason="distributed is not installed")
-    x = da.from_array(pictures.pixels((90, 7, 11), np.float32), chunks=(1, 4, 6))
-    found = [lazy.batch_norm(x), *lazy.channel_mean_var(x), lazy.moments(x)]
-    *want, moments = dask.compute(*found, scheduler="synchronous")
-    options = {"processes": True, "threads_per_worker": 1, "dashboard_address": None}
-    with distributed.LocalCluster(n_workers=2, **options) as cluster, cluster.get_client():
-        results = [dask.compute(*found), dask.compute(*found, scheduler="threads")]
-    for *arrays, other in results:
-        assert all(map(same, arrays, want)) and other == moments
-
-
-def test_without_dask():
-    """It says which extra has it; numbanorm itself never imports it."""
-    code = (
-        "import sys, numbanorm; assert 'dask' not in sys.modules; sys.modules['dask'] = None\n"
-        "try: import numbanorm.dask\nexcept ImportError as error: print(error)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "pip install 'numbanorm[dask]'" in done.stdout
-
-
-def test_xarray():
-    """Plain functions, on chunks of an xarray.DataArray; its `data` serves here."""
-    xarray = pytest.importorskip("xarray", reason="xarray is in the extra peers")
-    values = pictures.pixels((6, 4, 5, 7), np.float32)
-    x = xarray.DataArray(values, dims=("time", "band", "y", "x"))
-    lazily = x.chunk({"time": 2, "y": 3})
-    with pytest.raises(TypeError, match=r"x must be a Dask array, got DataArray: pass x\.data"):
-        lazy.moments(lazily)
-    mean, var = (
-        xarray.DataArray(a.compute(), dims="band") for a in lazy.channel_mean_var(lazily.data)
-    )
-    options = {
-        "input_core_dims": [["band"]] * 3,
-        "output_core_dims": [["band"]],
-        "kwargs": {"layout": "NHWC"},
-        "dask": "parallelized",
-        "output_dtypes": [values.dtype],
-    }
-    for function, other in ((nbn.channel_normalize, var**0.5), (nbn.batch_norm, var)):
-        y = xarray.apply_ufunc(function, lazily, mean, other, **options).transpose(*x.dims)
-        assert y.chunks is not None
-        assert same(y.compute().values, function(values, mean.values, other.values))
