@@ -113,6 +113,15 @@ def of_records(records: Array, channels: int) -> Summary:
     return found
 
 
+def joined(parts: list[Summary]) -> Summary:
+    """Return the summary of all channels from those of some each, in order, of as many values."""
+    some = [part for part in parts if part.sums.shape[1]]
+    if not some:
+        return nothing(0)
+    sums, values = (np.concatenate(rows, axis=1) for rows in list(zip(*some))[1:])
+    return Summary(some[0].counts, sums, values)
+
+
 def mean(found: Summary) -> Array:
     """Return the mean of each channel."""
     return _moments(found, 0.0)[0]
