@@ -1,0 +1,146 @@
+"""Norms as torch's autograd sees them, and which calls are for torch's own functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.autograd import forward_ad
+
+from numbanorm.torch import norms
+from numbanorm.torch.arrays import COMPUTED
+from numbanorm.torch.norms import Norm, Tensor
+
+# Smaller inputs are faster in torch: what surrounds a kernel here takes 15 us, there 5.
+# Measured: see docs/pytorch.md.
+least_elements = 1 << 15
+
+_PLAIN = (torch.Tensor, torch.nn.Parameter)
+
+
+def is_plain(tensor: Tensor | None, dtypes: tuple[torch.dtype, ...]) -> bool:
+    """Return whether a tensor is an ordinary one in the CPU's memory, of one of some dtypes."""
+    if tensor is None:
+        return True
+    return (
+        type(tensor) in _PLAIN
+        and tensor.is_cpu
+        and tensor.dtype in dtypes
+        and tensor.layout is torch.strided
+        and not tensor.is_neg()
+    )
+
+
+def is_ordinary() -> bool:
+    """Return whether calls are plain eager ones: no transform, mode, tracing or dual numbers."""
+    return (
+        torch._C._functorch.peek_interpreter_stack() is None  # type: ignore[attr-defined]
+        and torch._C._len_torch_dispatch_stack() == 0
+        and torch._C._len_torch_function_stack() == 0
+        and forward_ad._current_level < 0
+        and not torch.jit.is_tracing()
+    )
+
+
+def takes(x: Tensor, *parameters: Tensor | None) -> bool:
+    """Return whether a call is one for the kernels; what is not is torch's to do, or to refuse."""
+    if type(x) not in _PLAIN or x.numel() < least_elements or x.dtype not in COMPUTED:
+        return False
+    dtypes = (x.dtype, COMPUTED[x.dtype])
+    return (
+        is_plain(x, dtypes[:1]) and all(is_plain(one, dtypes) for one in parameters)
+    ) and is_ordinary()
+
+
+class Normalize(torch.autograd.Function):
+    """A norm by x's own statistics, or given ones, which `running` holds."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        norm: Norm,
+        x: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        running: tuple[Tensor, Tensor] | None,
+        found: list[Any],
+    ) -> Tensor:
+        """Return y, and put the statistics into `found`."""
+        y, mean, var = norms.forward(norm, x, weight, bias, running)
+        found += [mean, var]
+        ctx.save_for_backward(x, weight, *norms.saved(norm, mean, var))
+        ctx.norm, ctx.own = norm, running is None
+        ctx.bias_dtype = None if bias is None else bias.dtype
+        ctx.set_materialize_grads(False)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        """Return the gradients that are needed."""
+        if dy is None:
+            return (None,) * 6
+        x, weight, mean, rstd = ctx.saved_tensors
+        wanted = ctx.needs_input_grad[1:4]
+        given = dy, x, weight, mean, rstd, ctx.own, wanted
+        if torch.is_grad_enabled() or not takes_gradient(dy, x):
+            dx, dweight, dbias = again(ctx.norm, *given)
+        else:
+            dx, dweight, dbias = norms.backward(ctx.norm, *given)
+        if dbias is not None:
+            dbias = dbias.to(ctx.bias_dtype)
+        return None, dx, dweight, dbias, None, None
+
+
+def takes_gradient(dy: Tensor, x: Tensor) -> bool:
+    """Return whether a gradient is one for the kernels."""
+    return is_plain(dy, (x.dtype,)) and is_ordinary()
+
+
+def again(
+    norm: Norm,
+    dy: Tensor,
+    x: Tensor,
+    weight: Tensor | None,
+    mean: Tensor,
+    rstd: Tensor,
+    own: bool,
+    wanted: tuple[bool, bool, bool],
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Return the gradients as functions of dy, x and weight, which can be differentiated again."""
+    with torch.enable_grad():
+        # It serves as well as the bias itself, whose value no gradient depends on.
+        shape = norm.plan(tuple(x.shape)).parameters
+        bias = torch.zeros(shape, dtype=x.dtype, requires_grad=True) if wanted[2] else None
+        inputs = [one for one, want in zip((x, weight, bias), wanted) if want]
+        if weight is None and wanted[1]:
+            raise RuntimeError("a weight must be there for its gradient to be wanted")
+        running = None
+        if not own:
+            var = rstd.pow(-2) - norm.eps
+            running = mean.to(x.dtype), var.to(x.dtype)
+        if norm.kind == "rms":
+            bias = None
+        y = norms.by_torch(norm, x, weight, bias, running)
+        found = list(torch.autograd.grad(y, inputs, dy, create_graph=torch.is_grad_enabled()))
+    gradients = [found.pop(0) if want else None for want in wanted]
+    return gradients[0], gradients[1], gradients[2]
+
+
+def normalize(
+    norm: Norm,
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running: tuple[Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Any, Any]:
+    """Return y and the means and variances, arrays, that it was normalised by."""
+    differentiated = torch.is_grad_enabled() and (
+        x.requires_grad
+        or (weight is not None and weight.requires_grad)
+        or (bias is not None and bias.requires_grad)
+    )
+    if not differentiated:
+        return norms.forward(norm, x, weight, bias, running)
+    found: list[Any] = []
+    y = Normalize.apply(norm, x, weight, bias, running, found)  # type: ignore[no-untyped-call]
+    return y, found[0], found[1]

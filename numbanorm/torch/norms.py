@@ -1,0 +1,169 @@
+"""What each norm does with tensors: one function forward and one backward for all five.
+
+A `Norm` says which one it is, hashable, so that it can be part of a graph. Statistics are float64.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from numbanorm.calls import operations, shapes
+from numbanorm.calls.backward_call import BackwardCall
+from numbanorm.calls.call import Call
+from numbanorm.torch.arrays import array, optional, tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from numbanorm.plan.plan import Plan
+
+    Array = NDArray[Any]
+
+Tensor = torch.Tensor
+
+
+class Norm(NamedTuple):
+    """A norm and its options.
+
+    Attributes
+    ----------
+    kind : str
+        "batch", "instance", "group", "layer" or "rms".
+    sizes : tuple of int
+        The number of groups, or the normalized shape; empty for others.
+    eps : float
+        Added to variances.
+    """
+
+    kind: str
+    sizes: tuple[int, ...]
+    eps: float
+
+    def plan(self, shape: tuple[int, ...]) -> Plan:
+        """Return what is to be done with an x of a shape; ValueError where it can't be."""
+        if self.kind == "batch":
+            return shapes.batch(shape, "NCHW", False)
+        if self.kind == "instance":
+            return shapes.instance(shape, "NCHW", False)
+        if self.kind == "group":
+            return shapes.group(shape, "NCHW", self.sizes[0], False)
+        return shapes.rows(shape, self.sizes)
+
+    @property
+    def centred(self) -> bool:
+        """Whether the mean is subtracted."""
+        return self.kind != "rms"
+
+    @property
+    def of_rows(self) -> bool:
+        """Whether the last axes are normalised, which are contiguous."""
+        return self.kind in ("layer", "rms")
+
+
+def result_like(norm: Norm, x: Tensor) -> Tensor:
+    """Return where a result goes: memory of torch's, in x's order, or of rows contiguous."""
+    if norm.of_rows:
+        return torch.empty_like(x, memory_format=torch.contiguous_format)
+    return torch.empty_like(x)
+
+
+def forward(
+    norm: Norm,
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running: tuple[Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Array, Array]:
+    """Return y and the means and variances it was normalised by: x's own, or given ones."""
+    y = result_like(norm, x)
+    plan = norm.plan(tuple(x.shape))
+    given = (None, None) if running is None else map(array, running)
+    call = Call(array(x), plan, optional(weight), optional(bias), array(y), None, *given)
+    if running is None:
+        _, mean, var = call.normalize(norm.eps, norm.centred)
+        return y, mean, var
+    mean, var = call.running_mean, call.running_var
+    call.affine(mean, var, norm.eps)
+    return y, mean, var
+
+
+def saved(norm: Norm, mean: Array, var: Array) -> tuple[Tensor, Tensor]:
+    """Return the statistics that `backward` needs, copies."""
+    mean, rstd = operations.statistics(mean, var, norm.eps)
+    return tensor(mean), tensor(rstd)
+
+
+def backward(
+    norm: Norm,
+    dy: Tensor,
+    x: Tensor,
+    weight: Tensor | None,
+    mean: Tensor,
+    rstd: Tensor,
+    own: bool,
+    wanted: tuple[bool, bool, bool],
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Return the gradients of x, weight and bias, those that are wanted.
+
+    `own` says whether the statistics are x's own, which depend on it.
+    """
+    plan, dx = norm.plan(tuple(x.shape)), None
+    means = array(mean) if norm.centred else None
+    given = array(dy), array(x), plan, means, array(rstd), optional(weight)
+    if wanted[0]:
+        dx = result_like(norm, x)
+        call = BackwardCall(*given, array(dx), None, norm.centred)
+        if wanted[1] or wanted[2] or own or not norm.centred:
+            _, dweight, dbias = call.gradients(own)
+        else:
+            call.by_sums(np.zeros((2, math.prod(plan.parameters))), 1, False)
+            return dx, None, None
+    else:
+        call = BackwardCall(*given, None, None, norm.centred)
+        dweight, dbias = _parameters(norm, call, own)
+    return (
+        dx,
+        parameter(dweight, plan, x, weight) if wanted[1] else None,
+        parameter(dbias, plan, x, weight) if wanted[2] else None,
+    )
+
+
+def _parameters(norm: Norm, call: BackwardCall, own: bool) -> tuple[Array, Array]:
+    """Return the gradients of weight and bias alone."""
+    if norm.kind == "batch":
+        dbias, dweight = call.sums()
+        return dweight, dbias
+    _, dweight, dbias = call.gradients(own)
+    return dweight, dbias
+
+
+def parameter(values: Array, plan: Plan, x: Tensor, weight: Tensor | None) -> Tensor:
+    """Return a gradient of a parameter's shape and dtype."""
+    dtype = x.dtype if weight is None else weight.dtype
+    return tensor(values.reshape(plan.parameters)).to(dtype)
+
+
+def by_torch(
+    norm: Norm,
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
+    """Return what torch's own function gives, to be differentiated any number of times."""
+    own = running is None
+    mean, var = (None, None) if running is None else running
+    if norm.kind == "batch":
+        return F.batch_norm(x, mean, var, weight, bias, own, 0.0, norm.eps)
+    if norm.kind == "instance":
+        return F.instance_norm(x, mean, var, weight, bias, own, 0.0, norm.eps)
+    if norm.kind == "group":
+        return F.group_norm(x, norm.sizes[0], weight, bias, norm.eps)
+    if norm.kind == "layer":
+        return F.layer_norm(x, list(norm.sizes), weight, bias, norm.eps)
+    return F.rms_norm(x, list(norm.sizes), weight, norm.eps)
