@@ -16,6 +16,7 @@ from numbanorm.calls import operations, shapes
 from numbanorm.calls.backward_call import BackwardCall
 from numbanorm.calls.call import Call
 from numbanorm.torch.arrays import array, optional, tensor
+from numbanorm.torch.threads import as_torch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,11 +85,12 @@ def forward(
     plan = norm.plan(tuple(x.shape))
     given = (None, None) if running is None else map(array, running)
     call = Call(array(x), plan, optional(weight), optional(bias), array(y), None, *given)
-    if running is None:
-        _, mean, var = call.normalize(norm.eps, norm.centred)
-        return y, mean, var
-    mean, var = call.running_mean, call.running_var
-    call.affine(mean, var, norm.eps)
+    with as_torch():
+        if running is None:
+            _, mean, var = call.normalize(norm.eps, norm.centred)
+            return y, mean, var
+        mean, var = call.running_mean, call.running_var
+        call.affine(mean, var, norm.eps)
     return y, mean, var
 
 
@@ -112,20 +114,11 @@ def backward(
 
     `own` says whether the statistics are x's own, which depend on it.
     """
-    plan, dx = norm.plan(tuple(x.shape)), None
+    plan = norm.plan(tuple(x.shape))
     means = array(mean) if norm.centred else None
     given = array(dy), array(x), plan, means, array(rstd), optional(weight)
-    if wanted[0]:
-        dx = result_like(norm, x)
-        call = BackwardCall(*given, array(dx), None, norm.centred)
-        if wanted[1] or wanted[2] or own or not norm.centred:
-            _, dweight, dbias = call.gradients(own)
-        else:
-            call.by_sums(np.zeros((2, math.prod(plan.parameters))), 1, False)
-            return dx, None, None
-    else:
-        call = BackwardCall(*given, None, None, norm.centred)
-        dweight, dbias = _parameters(norm, call, own)
+    with as_torch():
+        dx, dweight, dbias = _gradients(norm, given, x, own, wanted)
     return (
         dx,
         parameter(dweight, plan, x, weight) if wanted[1] else None,
@@ -133,13 +126,27 @@ def backward(
     )
 
 
-def _parameters(norm: Norm, call: BackwardCall, own: bool) -> tuple[Array, Array]:
-    """Return the gradients of weight and bias alone."""
-    if norm.kind == "batch":
-        dbias, dweight = call.sums()
-        return dweight, dbias
-    _, dweight, dbias = call.gradients(own)
-    return dweight, dbias
+def _gradients(
+    norm: Norm, given: tuple[Any, ...], x: Tensor, own: bool, wanted: tuple[bool, bool, bool]
+) -> tuple[Tensor | None, Array, Array]:
+    """Return the gradient of x, if it is wanted, and those of the parameters, which it may cost."""
+    plan: Plan = given[2]
+    if not wanted[0]:
+        call = BackwardCall(*given, None, None, norm.centred)
+        if norm.kind == "batch":
+            dbias, dweight = call.sums()
+            return None, dweight, dbias
+        _, dweight, dbias = call.gradients(own)
+        return None, dweight, dbias
+    dx = result_like(norm, x)
+    call = BackwardCall(*given, array(dx), None, norm.centred)
+    if own or any(wanted[1:]):
+        _, dweight, dbias = call.gradients(own)
+        return dx, dweight, dbias
+    # It is rstd * weight * dy: no sum is needed.
+    nothing = np.zeros((2, math.prod(plan.parameters)))
+    call.by_sums(nothing, 1, False)
+    return dx, *nothing
 
 
 def parameter(values: Array, plan: Plan, x: Tensor, weight: Tensor | None) -> Tensor:
