@@ -7,10 +7,10 @@ import warnings
 
 from numbanorm.functional import get_num_threads
 from numbanorm.moments import write_json
-from numbanorm.stats import report, sources, written
+from numbanorm.stats import report, sources, work, written
 from numbanorm.stats.options import Options, Refusal, needed
 from numbanorm.stats.state import State, resumed
-from numbanorm.stats.work import End, work
+from numbanorm.stats.work import End
 
 __all__ = ["Options", "run"]
 
@@ -60,15 +60,15 @@ def _check_extras(files: list[str]) -> None:
 def _read(state: State, files: list[str], options: Options) -> int:
     left = state.remaining(files)
     threads = get_num_threads() if options.threads is None else options.threads
-    end = work(state, left, threads, options.strict, options.state)
+    end = work.run(state, left, threads, options.strict, options.state)
     if options.state is not None:
         state.save(options.state)
     if end is End.INTERRUPTED:
         return _fail(_interrupted(state, len(files), options.state), INTERRUPTED)
+    if end is End.STRICT:
+        return _fail("stopped at a file that could not be read, as --strict says", 1)
     if options.json is not None:
         write_json(options.json, written.results(state))
-    if end is End.STRICT:
-        return _fail("stopped at a file that could not be read, by --strict", 1)
     if not state.tallies:
         return _fail(f"files must be readable, got {len(state.broken)} that are not", 1)
     if options.plot is not None:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.lib.format import open_memmap
 
 from numbanorm.stats import members, sources, views
 from numbanorm.stats.options import Settings, needed
@@ -75,7 +76,7 @@ def _open(file: str, settings: Settings) -> Source:
         ones = (1,) * len(member.shape)
         return Source(member.shape, member.dtype, axes, ones, member.reader, True)
     if sources.suffix(file) == ".npy":
-        mapped = np.load(file, mmap_mode="r")
+        mapped = open_memmap(file, "r")
         axes = _axes(mapped.ndim, not mapped.flags.c_contiguous)
         ones = (1,) * mapped.ndim
         return Source(mapped.shape, mapped.dtype, axes, ones, lambda box: partial(_map, file, box))
@@ -91,7 +92,7 @@ def _axes(rank: int, fortran: bool) -> list[int]:
 
 def _map(file: str, box: Box) -> Array:
     # Mapped anew each time: what was read through one mapping would count as memory until its end.
-    return np.asarray(np.load(file, mmap_mode="r")[box])
+    return np.asarray(open_memmap(file, "r")[box])
 
 
 def _chunk(array: Any, box: Box) -> Array:

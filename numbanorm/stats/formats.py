@@ -16,23 +16,26 @@ Image.init()
 ALL = [name for name in Image.ID if name not in _LEFT_OUT]
 
 # For a suffix the formats to try, its own first: finding out is a fifth of a small image's time.
+# Files of several JPEGs are opened as JPEG.
 FORMATS = {
-    suffix: [name, *(other for other in ALL if other != name)]
-    for suffix, name in Image.registered_extensions().items()
+    suffix: sorted(ALL, key=name.__ne__)
+    for suffix, name in (Image.registered_extensions() | {".mpo": "JPEG"}).items()
     if name in ALL
 }
 
-_SIXTEEN = re.compile(";16[BLN]$")
+# Of 16 bits for a channel; without a letter they are for all of them together. The last is a codec.
+_SIXTEEN = re.compile("(;16[BLN]|^SGI16)$")
 _BITS_PER_SAMPLE = 258
 
 
 def raw_modes(image: Any) -> Iterator[str]:
-    """Yield the words with which an image's tiles, not decoded yet, describe their pixels."""
-    for tile in image.tile:
-        args = tile[3]
-        for one in args if isinstance(args, tuple) else (args,):
-            if isinstance(one, str):
-                yield one
+    """Yield the words with which tiles, not decoded yet, describe their codecs and pixels."""
+    for codec, _, _, args in image.tile:
+        yield codec
+        if isinstance(args, str):
+            yield args
+        else:
+            yield from (one for one in args or () if isinstance(one, str))
 
 
 def maximum(image: Any) -> int:
@@ -50,17 +53,11 @@ def loses_bits(image: Any) -> bool:
     """
     if image.mode.startswith(("I", "F")):
         return False
-    bits: tuple[int, ...] = ()
-    if image.format == "TIFF":
-        bits = image.tag_v2.get(_BITS_PER_SAMPLE, ())
-    elif image.format == "JPEG2000":
-        bits = (_bits_of_jpeg2000(image.fp),)
-    return (
-        any(count > 8 for count in bits)
-        or maximum(image) > 255
-        or any(tile[0] == "SGI16" for tile in image.tile)
-        or any(_SIXTEEN.search(mode) for mode in raw_modes(image))
-    )
+    if image.format == "TIFF" and max(image.tag_v2.get(_BITS_PER_SAMPLE, (8,))) > 8:
+        return True
+    if image.format == "JPEG2000" and _bits_of_jpeg2000(image.fp) > 8:
+        return True
+    return maximum(image) > 255 or any(map(_SIXTEEN.search, raw_modes(image)))
 
 
 def _bits_of_jpeg2000(file: Any) -> int:

@@ -88,8 +88,9 @@ class Images:
             part.longer += more
             if not batch.takes(kind, values):
                 batch.add_to(part.tallies)
-            tally = part.tallies.setdefault(kind, Tally(first=file))
-            tally.images += 1
+            if kind not in part.tallies:
+                part.tallies[kind] = Tally(first=file)
+            part.tallies[kind].images += 1
             batch.put(kind, values)
         batch.add_to(part.tallies)
         return part

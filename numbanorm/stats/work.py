@@ -38,7 +38,7 @@ class End(enum.Enum):
     STRICT = "strict"
 
 
-def work(state: State, files: list[str], threads: int, strict: bool, save: str | None) -> End:
+def run(state: State, files: list[str], threads: int, strict: bool, save: str | None) -> End:
     """Read files into a state.
 
     Parameters
