@@ -4,7 +4,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from processes import run, start
+from processes import start
 from stats_files import assert_are, results, stats
 
 from numbanorm.stats import views
@@ -184,22 +184,3 @@ sys.exit(cli.main(["stats", sys.argv[1]]))
     process = start(code, tmp_path)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 2 and "pip install 'numbanorm[zarr]'" in err
-
-
-@pytest.mark.parametrize("suffix", [".npy", ".npz"])
-def test_memory_does_not_grow_with_the_file(suffix, tmp_path):
-    """192 MB, of which 10 MB may be in memory at once."""
-    x = np.zeros((64, 1000, 1000, 3), np.uint8)
-    save(tmp_path / f"x{suffix}", x)
-    save(tmp_path / f"small{suffix}", x[:8])
-    del x
-    code = """
-import resource, sys
-from numbanorm import cli
-used = []
-for path in sys.argv[1:]:
-    assert cli.main(["stats", path, "--threads", "2"]) == 0
-    used.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-assert used[1] - used[0] < 40_000, used
-"""
-    run(code, tmp_path / f"small{suffix}", tmp_path / f"x{suffix}")

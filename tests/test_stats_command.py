@@ -1,14 +1,16 @@
 """`numbanorm stats` on image files: its statistics are NumPy's, and what it says of files."""
 
+import io
 import json
 import re
+import sys
 
 import numpy as np
 import pytest
 from processes import run, start
 from stats_files import Image, assert_are, results, stats, write
 
-from numbanorm import _demo
+from numbanorm import _demo, cli
 
 SMALL = [(8, 9)] * 20
 # Runs of one shape, of a lone one, and images above what is added up together.
@@ -138,6 +140,26 @@ def test_no_bar_where_there_is_no_terminal(tmp_path):
     process = start(code, tmp_path)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0 and err == "" and "20 files read" in out
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("tqdm", [True, False])
+def test_a_terminal_has_a_bar(tqdm, tmp_path, monkeypatch):
+    """Above which broken files are named; without tqdm, they alone are."""
+    pytest.importorskip("tqdm")
+    write(tmp_path, "L", SMALL)
+    (tmp_path / "0003.png").write_bytes(b"")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    if not tqdm:
+        monkeypatch.setitem(sys.modules, "tqdm", None)
+    assert cli.main(["stats", str(tmp_path)]) == 0
+    shown = sys.stderr.getvalue()
+    assert shown.count("0003.png") == 1
+    assert ("100%|" in shown and " 20/20 files [" in shown) == tqdm
 
 
 def test_importing_numbanorm_imports_nothing_of_it():

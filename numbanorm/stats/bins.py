@@ -37,12 +37,12 @@ class Bins:
     @classmethod
     def of(cls, values: Array) -> Self:
         """Return the counts of finite float64 values."""
-        low, high = float(values.min()), float(values.max())
-        largest = max(-low, high)
+        ends = np.array([values.min(), values.max()])
+        largest = float(np.abs(ends).max())
         level = max(math.frexp(largest)[1] + _OF_LARGEST, _OF_ALL) if largest else _OF_ALL
-        while math.floor(math.ldexp(high, -level)) - math.floor(math.ldexp(low, -level)) >= BINS:
+        while np.ptp(_places(ends, level)) >= BINS:
             level += 1
-        places = np.floor(np.ldexp(values, -level)).astype(np.int64)
+        places = _places(values, level)
         first = int(places.min())
         return cls(level, first, np.bincount(places - first))
 
@@ -84,3 +84,11 @@ class Bins:
             found = found._at(found.level + 1)
         edges = np.ldexp(found.first + np.arange(len(found.counts) + 1.0), found.level)
         return edges, found.counts
+
+
+def _places(values: Array, level: int) -> Array:
+    """Return the multiples of 2**level at or below values."""
+    scaled = np.ldexp(values, -level)
+    # The tiniest numbers underflow.
+    places: Array = np.floor(scaled).astype(np.int64) - ((scaled == 0) & (values < 0))
+    return places
