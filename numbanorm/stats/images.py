@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageMode
+from PIL import Image, ImageMode, UnidentifiedImageError
 
 from numbanorm.stats import formats, sources
 from numbanorm.stats.tallies import Kind
@@ -57,7 +57,7 @@ class Decoded(NamedTuple):
 def decode(path: str, mode: str | None) -> Decoded:
     """Return the first image of a file, in a mode if one is given; an error if it can't be read."""
     known = formats.FORMATS.get(sources.suffix(path), formats.ALL)
-    with Image.open(path, formats=known) as image:
+    with _opened(path, known) as image:
         if formats.loses_bits(image):
             raise ValueError("has more than 8 bits for each of several channels: Pillow drops them")
         more = bool(getattr(image, "is_animated", False))
@@ -73,6 +73,13 @@ def decode(path: str, mode: str | None) -> Decoded:
         shape = eight.height, eight.width, len(kind.channels)
         # NumPy's way to ask for these bytes takes a tenth of a small image's time.
         return Decoded(kind, np.frombuffer(eight.tobytes(), np.uint8).reshape(shape), more)
+
+
+def _opened(path: str, known: list[str]) -> Any:
+    try:
+        return Image.open(path, formats=known)
+    except UnidentifiedImageError:
+        raise ValueError("is no image that Pillow decodes") from None
 
 
 def _eight_bits(image: Any) -> Any:
