@@ -70,7 +70,11 @@ def _add_stats(commands: Any) -> None:
         "stats",
         help="mean and std of each channel of images and arrays",
         description="Mean, std, min and max of each channel of image files and of arrays in .npy, "
-        ".npz and zarr. Broken files are named and counted, and a file counts once.",
+        ".npz and zarr. Broken files are named and counted. A file counts once, and of one with "
+        "several images the first.",
+        epilog="The status is 0 if something was read, 1 if nothing was, if images of several "
+        "kinds were, or with --strict a file was broken; 2 if the arguments are wrong, and 130 "
+        "after Ctrl-C.",
     )
     stats.add_argument(
         "paths",

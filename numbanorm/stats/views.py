@@ -7,10 +7,11 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from numbanorm.stats.tallies import Kind
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from numbanorm._types import Layout
@@ -69,8 +70,6 @@ def view(shape: tuple[int, ...], layout: str | None) -> View:
 
 def with_channels(x: Array, view: View) -> Array:
     """Return a piece with the axis that the view adds."""
-    import numpy as np
-
     return x if view.added is None else np.expand_dims(x, view.added)
 
 

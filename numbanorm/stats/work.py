@@ -55,22 +55,24 @@ def run(state: State, files: list[str], threads: int, strict: bool, save: str | 
         The file that the state is written to each 30 seconds.
     """
     saved = time.monotonic()
-    with Progress(len(files)) as progress, _interrupts() as stop:
-        parts = _in_order(_tasks(state, files), threads, stop)
-        with contextlib.closing(parts):
-            for part in filter(state.wants, parts):
-                for file, why in part.broken.items():
-                    progress.say(f"numbanorm stats: {sources.shown(file)}: {why}")
-                    if strict:
-                        return End.STRICT
-                state.take(part)
-                progress.advance(part.share)
-                if stop.is_set():
-                    break
-                if save is not None and time.monotonic() - saved >= SAVE_SECONDS:
-                    state.save(save)
-                    saved = time.monotonic()
-        return End.INTERRUPTED if stop.is_set() else End.DONE
+    with (
+        Progress(len(files)) as progress,
+        _interrupts() as stop,
+        contextlib.closing(_in_order(_tasks(state, files), threads, stop)) as parts,
+    ):
+        for part in filter(state.wants, parts):
+            for file, why in part.broken.items():
+                progress.say(f"numbanorm stats: {sources.shown(file)}: {why}")
+                if strict:
+                    return End.STRICT
+            state.take(part)
+            progress.advance(part.share)
+            if stop.is_set():
+                break
+            if save is not None and time.monotonic() - saved >= SAVE_SECONDS:
+                state.save(save)
+                saved = time.monotonic()
+    return End.INTERRUPTED if stop.is_set() else End.DONE
 
 
 def _tasks(state: State, files: list[str]) -> Iterator[Task]:
