@@ -32,7 +32,13 @@ def write(folder, mode, shapes, suffix=".png", seed=0):
     written = []
     for i, shape in enumerate(shapes):
         values = pixels(rng, mode, shape)
-        Image.fromarray(values).save(folder / f"{i:04d}{suffix}")
+        file = folder / f"{i:04d}{suffix}"
+        if suffix == ".pgm":
+            # Pillow wrote no such files before version 11.
+            head = f"P5 {shape[1]} {shape[0]} 65535\n".encode()
+            file.write_bytes(head + values.astype(">u2").tobytes())
+        else:
+            Image.fromarray(values).save(file)
         written.append(values.reshape(*shape, -1))
     return written
 

@@ -101,10 +101,11 @@ def test_other_dtypes_are_refused(dtype, tmp_path, capsys):
     assert "dtype must be uint8, uint16, int16, float16, float32 or float64, got " in done.err
 
 
-def test_the_other_byte_order(file, tmp_path, capsys):
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_the_other_byte_order(suffix, tmp_path, capsys):
     x = random((7, 6, 5, 3), "uint16")
-    save(file, x.astype(">u2"))
-    (kind,) = results(capsys, tmp_path, file)["kinds"]
+    save(tmp_path / f"x{suffix}", x.astype(">u2"))
+    (kind,) = results(capsys, tmp_path, tmp_path / f"x{suffix}")["kinds"]
     assert_are(kind, list(x), 65535)
 
 
@@ -162,10 +163,10 @@ def test_broken_chunks_are_named_once(threads, tmp_path, capsys):
 
 def test_zarr_groups_are_searched(tmp_path, capsys):
     zarr = pytest.importorskip("zarr")
-    group = zarr.open_group(tmp_path / "group.zarr", mode="w")
-    x = random((7, 6, 5, 3))
+    zarr.open_group(tmp_path / "group.zarr", mode="w")
+    x, cut = random((7, 6, 5, 3)), {"chunks": (2, 6, 5, 3), "shards": (4, 6, 5, 3)}
     for name in "train", "test":
-        group.create_array(name, data=x, chunks=(2, 6, 5, 3), shards=(4, 6, 5, 3))
+        zarr.create_array(tmp_path / "group.zarr" / name, data=x, **cut)
     old = zarr.create_array(tmp_path / "old.zarr", data=x, zarr_format=2)
     assert old.shape == x.shape
     found = results(capsys, tmp_path, tmp_path)

@@ -85,7 +85,7 @@ def _opened(path: str, known: list[str]) -> Any:
     try:
         return Image.open(path if len(content) > _SMALL else io.BytesIO(content), formats=known)
     except UnidentifiedImageError:
-        raise ValueError("is no image that Pillow decodes") from None
+        raise ValueError("is no image of a known format") from None
 
 
 def _eight_bits(image: Any) -> Any:
