@@ -1,4 +1,4 @@
-"""`numbanorm stats` refuses what it can't do before it reads anything, and imports what it needs."""
+"""`numbanorm stats` refuses what it can't do before it reads, and imports no more than it needs."""
 
 import pytest
 from processes import run, start
