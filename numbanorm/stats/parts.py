@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _TOGETHER = 64
 _TOGETHER_BYTES = 1 << 20
 
-# Images of which one thread is as fast as several: 32 x 32 in colour and less.
+# Images whose decoding is too short to be shared: 32 x 32 in colour and less.
 _TINY_BYTES = 1 << 12
 
 
