@@ -55,10 +55,13 @@ def run(state: State, files: list[str], threads: int, strict: bool, save: str | 
         The file that the state is written to each 30 seconds.
     """
     saved = time.monotonic()
+    # All of them now: looking files up later would take the interpreter's lock from the threads
+    # that decode at each call, which makes tiny images take twice as long.
+    groups = list(_groups(files))
     with (
         Progress(len(files)) as progress,
         _interrupts() as stop,
-        contextlib.closing(_in_order(_tasks(state, files), threads, stop)) as parts,
+        contextlib.closing(_in_order(_tasks(state, groups), threads, stop)) as parts,
     ):
         for part in filter(state.wants, parts):
             for file, why in part.broken.items():
@@ -75,29 +78,35 @@ def run(state: State, files: list[str], threads: int, strict: bool, save: str | 
     return End.INTERRUPTED if stop.is_set() else End.DONE
 
 
-def _tasks(state: State, files: list[str]) -> Iterator[Task]:
-    """Yield what is to be done, which depends on the files alone, and on what is done."""
+def _groups(files: list[str]) -> Iterator[tuple[str, ...]]:
+    """Yield files that are read by one task, and arrays alone; that depends on the files only."""
     group: list[str] = []
     size = 0
     for file in files:
         array = sources.is_array(file)
-        bytes_ = 0 if array else _size(file)
-        if group and (array or len(group) == _FILES or size + bytes_ > _FILE_BYTES):
-            yield _images(group, state)
+        more = 0 if array else _size(file)
+        if group and (array or len(group) == _FILES or size + more > _FILE_BYTES):
+            yield tuple(group)
             group, size = [], 0
         if array:
-            opened = state.opened
-            start = opened.pieces if opened is not None and opened.file == file else 0
-            yield from arrays.pieces(file, state.settings, start)
+            yield (file,)
         else:
             group.append(file)
-            size += bytes_
+            size += more
     if group:
-        yield _images(group, state)
+        yield tuple(group)
 
 
-def _images(group: list[str], state: State) -> Images:
-    return Images(tuple(group), state.settings.mode, state.settings.histograms)
+def _tasks(state: State, groups: list[tuple[str, ...]]) -> Iterator[Task]:
+    """Yield what is to be done but for what is done already."""
+    settings = state.settings
+    for group in groups:
+        if len(group) == 1 and sources.is_array(group[0]):
+            opened = state.opened
+            start = opened.pieces if opened is not None and opened.file == group[0] else 0
+            yield from arrays.pieces(group[0], settings, start)
+        else:
+            yield Images(group, settings.mode, settings.histograms)
 
 
 def _size(file: str) -> int:
