@@ -30,8 +30,8 @@ def check(m, values):
     """Compare moments with what they are of, of shape (values, channels)."""
     mean, var = precise(values)
     # A mean near 0 is a sum that cancelled.
-    assert (np.abs(m.mean - mean) <= 1e-14 * np.maximum(np.abs(mean), np.sqrt(var))).all()
-    assert (np.abs(m.var() - var) <= 1e-9 * var).all()
+    assert (np.abs(m.mean - mean) <= 5e-16 * np.maximum(np.abs(mean), np.sqrt(var))).all()
+    assert (np.abs(m.var() - var) <= 1e-11 * var).all()
     assert (m.count == len(values)).all()
     wide = np.asarray(values, np.float64)
     assert (m.min == wide.min(axis=0)).all() and (m.max == wide.max(axis=0)).all()
@@ -39,7 +39,7 @@ def check(m, values):
 
 @pytest.mark.parametrize("dtype", FAR, ids=str)
 def test_far_from_zero(dtype):
-    """A mean of one float64 loses 1e-13 of itself in 10,000 merges."""
+    """A mean of one float64 is off by 2.4e-15 of itself after 10,000 merges."""
     rng = np.random.default_rng(1)
     x = (rng.standard_normal((40_000, 3)) + FAR[dtype] * np.array([1, -1, 0])).astype(dtype)
     check(Moments.of(x), x)
@@ -49,6 +49,18 @@ def test_far_from_zero(dtype):
         m.update(part)
     check(m, x)
     check(Moments.merged(Moments.of(part) for part in np.array_split(x, 10_000)[::-1]), x)
+
+
+@pytest.mark.parametrize("few", [1, 2, 1000])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int16])
+def test_few_values_far_from_many(dtype, few):
+    """To step from the mean of the few to that of all was to be off by 1e-14 of the deviation."""
+    rng = np.random.default_rng(4)
+    many = rng.standard_normal((100_003, 3))
+    apart = rng.integers(-30_000, 30_000, (few, 3)).astype(dtype)
+    values = np.concatenate([many, apart])
+    check(Moments.of(apart).update(many), values)
+    check(Moments.of(many).update(apart), values)
 
 
 @settings(max_examples=200)
