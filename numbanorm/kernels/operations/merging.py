@@ -64,7 +64,11 @@ def merge_floats(count, values, more, others, n, s):
         put(values, 2 * n + s, math.inf)
         return
     delta += lost + (other_rest - rest)
-    high, low = larger_sum(mean, delta * share)
+    step = delta * share
+    if more > count:
+        # What is added is found with one float64's digits: let it be the smaller step.
+        mean, rest, step = other, other_rest, -delta * (count / (count + more))
+    high, low = larger_sum(mean, step)
     high, low = larger_sum(high, low + rest)
     put(values, s, high)
     put(values, n + s, low)
