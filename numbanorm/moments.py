@@ -24,8 +24,8 @@ class Moments:
 
     Of integers all is exact, so that any cut of the data, any order and any number of workers give
     the same bits. Of floats a mean and a sum of squared deviations are merged in float64, by the
-    formula of Chan, Golub and LeVeque (1979); the mean is kept to twice float64's digits, so that
-    it survives any number of merges. Of both together the integers' part remains exact.
+    formula of Chan, Golub and LeVeque (1979); the mean is carried as a sum of two float64s, so that
+    any number of merges leaves it its digits. Of both together the integers' part remains exact.
 
     ``Moments()`` is of nothing, whatever the channels; it merges as nothing.
 
