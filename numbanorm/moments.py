@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -25,8 +24,8 @@ class Moments:
 
     Of integers all is exact, so that any cut of the data, any order and any number of workers give
     the same bits. Of floats a mean and a sum of squared deviations are merged in float64, by the
-    formula of Chan, Golub and LeVeque (1979); the mean is kept to twice float64's digits, so that
-    it survives any number of merges. Of both together the integers' part remains exact.
+    formula of Chan, Golub and LeVeque (1979); the mean is carried as a sum of two float64s, so that
+    any number of merges leaves it its digits. Of both together the integers' part remains exact.
 
     ``Moments()`` is of nothing, whatever the channels; it merges as nothing.
 
@@ -117,7 +116,7 @@ class Moments:
         return made
 
     def _take(self, more: Summary) -> None:
-        """Merge a summary, unless it is of nothing."""
+        """Merge a summary, unless it has no channels."""
         mine, channels = self._summary, more.values.shape[1]
         if channels == 0:
             return
@@ -231,7 +230,7 @@ class Moments:
         """Return the moments that `save` wrote."""
         try:
             found = json.loads(Path(path).read_text("utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{os.fspath(path)} must be JSON, got {error}") from None
         return cls.from_dict(found)
 
@@ -241,7 +240,9 @@ class Moments:
 
     def __eq__(self, other: object) -> bool:
         """Whether both have the same values' moments, to the last bit; NaN is NaN."""
-        return isinstance(other, Moments) and self.to_dict() == other.to_dict()
+        if not isinstance(other, Moments):
+            return NotImplemented
+        return self.to_dict() == other.to_dict()
 
     def __repr__(self) -> str:
         """Return the channels, the count, and the first channels' statistics."""
@@ -260,7 +261,7 @@ def _some(values: Array) -> str:
 def _found(x: Any, layout: Any, where: Any) -> Summary:
     array, layout = checks.pixels("x", x), checks.layout(layout)
     chosen = None if where is None else checks.chosen(where, array.shape, layout)
-    return summaries.of_array(array, layout, chosen)
+    return summaries.of_array(array, layout, None if chosen is None or chosen.all() else chosen)
 
 
 def _summary(name: str, value: Any) -> Summary:
@@ -272,15 +273,12 @@ def _summary(name: str, value: Any) -> Summary:
 def write_json(path: str | os.PathLike[str], found: Any) -> None:
     """Write what JSON has to a file: whole, or not at all."""
     target = Path(path)
-    handle, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    beside = target.with_name(f".{os.urandom(8).hex()}.json")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(found, file)
+        with beside.open("x", encoding="utf-8") as file:
+            json.dump(found, file, allow_nan=False)
             file.write("\n")
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(beside, 0o666 & ~mask)
-        os.replace(beside, target)
+        beside.replace(target)
     except BaseException:
-        os.unlink(beside)
+        beside.unlink(missing_ok=True)
         raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _KIND, _VERSION = "numbanorm.Moments", 1
 _MOST = int(np.iinfo(np.int64).max)
+
+# Numbers that JSON has no words for, by Python's.
+_WORDS = "nan", "inf", "-inf"
 
 
 def to_dict(found: Summary) -> dict[str, Any]:
@@ -36,7 +39,6 @@ def to_dict(found: Summary) -> dict[str, Any]:
 
 
 def _numbers(values: Array) -> list[float | str]:
-    # Python's own words for the others, which JSON has not.
     return [value if math.isfinite(value) else str(value) for value in values.tolist()]
 
 
@@ -48,8 +50,8 @@ def from_dict(given: Mapping[str, Any]) -> Summary:
                 f"moments must be of kind {_KIND!r} and version {_VERSION}, "
                 f"got {given['kind']!r} and {given['version']!r}"
             )
-        return checked(*_read(given))
-    except (KeyError, TypeError, AttributeError, OverflowError) as error:
+        return _possible(_read(given))
+    except (KeyError, TypeError, AttributeError, OverflowError, MemoryError) as error:
         raise ValueError(
             f"moments must be what to_dict gives, got {type(error).__name__}: {error}"
         ) from None
@@ -63,18 +65,26 @@ def _read(given: Mapping[str, Any]) -> Summary:
         part = given["integers"]
         found.counts[0] = _integer(part["count"])
         for row, name in ((0, "sum"), (2, "squares")):
-            sums = [_integer(value) for value in part[name]]
+            sums = [_integer(value) for value in _row(part, name, channels)]
             found.sums[row] = [value >> LOW_BITS for value in sums]
             found.sums[row + 1] = [value & ((1 << LOW_BITS) - 1) for value in sums]
     if "floats" in given:
         part = given["floats"]
         found.counts[1] = _integer(part["count"])
         for row, name in enumerate(("mean", "rest", "m2")):
-            found.values[row] = [float(value) for value in part[name]]
+            found.values[row] = [_number(value) for value in _row(part, name, channels)]
     if found.counts.any():
         for row, name in ((3, "min"), (4, "max")):
-            found.values[row] = [float(value) for value in given[name]]
+            found.values[row] = [_number(value) for value in _row(given, name, channels)]
     return found
+
+
+def _row(part: Mapping[str, Any], name: str, channels: int) -> Sequence[Any]:
+    """Return the list of this name, which has one value for each channel."""
+    values: Sequence[Any] = part[name]
+    if not isinstance(values, (list, tuple)) or len(values) != channels:
+        raise TypeError(f"{name!r} is no list of {channels}")
+    return values
 
 
 def _integer(value: Any) -> int:
@@ -83,22 +93,31 @@ def _integer(value: Any) -> int:
     return value
 
 
+def _number(value: Any) -> float:
+    if type(value) not in (int, float) and value not in _WORDS:
+        raise TypeError(f"{value!r} is no number")
+    return float(value)
+
+
 def checked(count: Any, sums: Any, values: Any) -> Summary:
     """Return copies of arrays as a summary, which they may be."""
     channels = values.size // 5 if isinstance(values, np.ndarray) else 0
+    values = _copied("values", values, np.float64, (5, channels))
     count = _copied("count", count, np.int64, (2,))
-    sums = _copied("sums", sums, np.int64, (4, channels))
-    found = Summary(count, sums, _copied("values", values, np.float64, (5, channels)))
-    integers, floats = count.tolist()
+    return _possible(Summary(count, _copied("sums", sums, np.int64, (4, channels)), values))
+
+
+def _possible(found: Summary) -> Summary:
+    """Return a summary, whose numbers some values may have."""
+    integers, floats = found.counts.tolist()
     if integers < 0 or floats < 0 or found.total > _MOST:
-        raise ValueError(f"count must be of 0 or more, together at most {_MOST}, got {count}")
+        raise ValueError(
+            f"count must be of 0 or more, together at most {_MOST}, got {found.counts}"
+        )
+    if found.total and found.values.shape[1] == 0:
+        raise ValueError(f"count must be 0 where there are no channels, got {found.counts}")
     if integers:
-        for plain, squares in exact_sums(sums):
-            # Such a sum of squares no integers of 16 bits have, or not with that sum.
-            if not plain * plain <= integers * squares <= integers**2 << 32:
-                raise ValueError(
-                    f"sums must be those of {integers} integers, got {plain} and {squares}"
-                )
+        _possible_integers(found, integers, floats == 0)
     if floats and (found.values[2] < 0.0).any():
         raise ValueError(f"squared deviations must not be negative, got {found.values[2].min()}")
     if found.total and (found.values[3] > found.values[4]).any():
@@ -106,9 +125,26 @@ def checked(count: Any, sums: Any, values: Any) -> Summary:
     return found
 
 
+def _possible_integers(found: Summary, count: int, alone: bool) -> None:
+    """Check the sums of integers and, where there are no floats, their extremes."""
+    low_parts = found.sums[1::2]
+    if (low_parts < 0).any() or (low_parts >> LOW_BITS).any():
+        raise ValueError(f"low parts of sums must be of {LOW_BITS} bits, got {low_parts}")
+    for (plain, squares), low, high in zip(exact_sums(found.sums), *found.values[3:].tolist()):
+        # Such a sum of squares no integers of 16 bits have, or not with that sum.
+        if not plain * plain <= count * squares <= count**2 << 32:
+            raise ValueError(f"sums must be those of {count} integers, got {plain} and {squares}")
+        if alone and not (
+            low.is_integer()
+            and high.is_integer()
+            and -(2**15) <= low <= plain / count <= high < 2**16
+        ):
+            raise ValueError(f"extremes must be those of integers, got {low} and {high}")
+
+
 def _copied(name: str, value: Any, dtype: Any, shape: tuple[int, ...]) -> Array:
     if not isinstance(value, np.ndarray) or value.dtype != dtype:
         raise TypeError(f"{name} must be an array of {np.dtype(dtype)}, got {value!r:.60}")
     if value.shape != shape and value.shape != (math.prod(shape),):
         raise ValueError(f"{name} must have shape {shape}, got {value.shape}")
-    return value.reshape(shape).copy()
+    return np.array(value.reshape(shape), order="C")

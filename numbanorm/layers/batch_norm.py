@@ -76,7 +76,8 @@ class BatchNorm(ChannelNorm):
 
         In place of an average over the batches of a training, whose parameters have changed since,
         or none of which was a fair sample: as after weights were averaged. The running variance is
-        the unbiased one, as in training, and the data set counts as one batch.
+        the unbiased one, as in training, and the data set counts as one batch. What is NaN in the
+        moments is NaN in the layer, and inf what its dtype can't hold.
 
         Parameters
         ----------

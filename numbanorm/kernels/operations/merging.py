@@ -34,7 +34,7 @@ MOST = 2**63 - 1
 
 
 @inlined
-def larger_sum(a, b):
+def two_sum(a, b):
     """Return a + b and what rounding took from it (Knuth's TwoSum)."""
     total = a + b
     part = total - a
@@ -56,7 +56,7 @@ def merge_floats(count, values, more, others, n, s):
         put(values, n + s, 0.0)
         put(values, 2 * n + s, math.nan)
         return
-    delta, lost = larger_sum(other, -mean)
+    delta, lost = two_sum(other, -mean)
     if not math.isfinite(delta):
         # The means are of either sign, near the largest number.
         put(values, s, mean * (1.0 - share) + other * share)
@@ -64,8 +64,12 @@ def merge_floats(count, values, more, others, n, s):
         put(values, 2 * n + s, math.inf)
         return
     delta += lost + (other_rest - rest)
-    high, low = larger_sum(mean, delta * share)
-    high, low = larger_sum(high, low + rest)
+    step = delta * share
+    if more > count:
+        # What is added is found with one float64's digits: let it be the smaller step.
+        mean, rest, step = other, other_rest, -delta * (count / (count + more))
+    high, low = two_sum(mean, step)
+    high, low = two_sum(high, low + rest)
     put(values, s, high)
     put(values, n + s, low)
     put(values, 2 * n + s, m2 + other_m2 + delta * delta * (count * share))
