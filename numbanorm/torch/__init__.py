@@ -34,6 +34,7 @@ from numbanorm.torch.modules import (
     LayerNorm,
     RMSNorm,
 )
+from numbanorm.torch.sync import SyncBatchNorm, convert_sync_batchnorm
 
 __all__ = [
     "BatchNorm1d",
@@ -45,8 +46,10 @@ __all__ = [
     "InstanceNorm3d",
     "LayerNorm",
     "RMSNorm",
+    "SyncBatchNorm",
     "batch_norm",
     "convert",
+    "convert_sync_batchnorm",
     "explain",
     "group_norm",
     "instance_norm",

@@ -31,7 +31,8 @@ def array(tensor: torch.Tensor) -> Array:
     plain = tensor.detach()
     if plain.dtype is torch.bfloat16:
         # By its bits, which NumPy knows.
-        return plain.view(torch.int16).numpy().view(_BFLOAT16)
+        bits: Array = plain.view(torch.int16).numpy()
+        return bits.view(_BFLOAT16)
     found: Array = plain.numpy()
     return found
 

@@ -92,14 +92,17 @@ def _base(module: nn.Module) -> type:
 
 def _exchange(model: nn.Module, classes: dict[type, type]) -> None:
     for _, module in _norms(model):
-        base = _base(module)
-        wanted = classes.get(base)
-        if wanted is None:
-            continue
-        kind = type(module)
-        # The class that torch has made for its parametrizations, which are properties of it.
-        made = wanted if kind is base else type(kind.__name__, (wanted,), dict(vars(kind)))
-        module.__class__ = made
+        wanted = classes.get(_base(module))
+        if wanted is not None:
+            swap_class(module, wanted)
+
+
+def swap_class(module: nn.Module, wanted: type) -> None:
+    """Give a module another class; of one with parametrizations, for which torch makes one, too."""
+    kind = type(module)
+    # Parametrizations are properties of the class.
+    made = wanted if kind is _base(module) else type(kind.__name__, (wanted,), dict(vars(kind)))
+    module.__class__ = made
 
 
 def _reason(module: nn.Module) -> str:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from numbanorm.calls import operations
 from numbanorm.torch import operators
 from numbanorm.torch.arrays import array
 from numbanorm.torch.autograd import normalize, takes
-from numbanorm.torch.norms import Norm, Tensor
+from numbanorm.torch.norms import Norm
 
 
 def batch_norm(
@@ -51,7 +52,7 @@ def batch_norm(
         y, _, _ = normalize(norm, input, weight, bias, (running_mean, running_var))
         return y
     y, mean, var = normalize(norm, input, weight, bias)
-    _update(running, mean, var, input.numel() // input.shape[1], momentum)
+    update_running(running, mean, var, input.numel() // input.shape[1], momentum)
     return y
 
 
@@ -77,7 +78,7 @@ def _normalizes(
     )
 
 
-def _update(
+def update_running(
     running: tuple[Tensor | None, Tensor | None],
     mean: object,
     var: object,
@@ -124,7 +125,7 @@ def instance_norm(
     if not fits:
         return F.instance_norm(input, running_mean, running_var, weight, bias, True, momentum, eps)
     y, mean, var = normalize(Norm("instance", (), eps), input, weight, bias)
-    _update(running, mean, var, input.shape[2:].numel(), momentum)
+    update_running(running, mean, var, input.shape[2:].numel(), momentum)
     return y
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from numbanorm.torch import functional as F
-from numbanorm.torch.norms import Tensor
 
 
 class _BatchNorm(nn.modules.batchnorm._BatchNorm):

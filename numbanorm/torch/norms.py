@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from numbanorm.calls import operations, shapes
 from numbanorm.calls.backward_call import BackwardCall
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from numbanorm.plan.plan import Plan
 
     Array = NDArray[Any]
-
-Tensor = torch.Tensor
+    # dy, x, what the norm does, means, reciprocal deviations and the weight.
+    Given = tuple[Array, Array, Plan, Array | None, Array, Array | None]
 
 
 class Norm(NamedTuple):
@@ -127,10 +128,10 @@ def backward(
 
 
 def _gradients(
-    norm: Norm, given: tuple[Any, ...], x: Tensor, own: bool, wanted: tuple[bool, bool, bool]
+    norm: Norm, given: Given, x: Tensor, own: bool, wanted: tuple[bool, bool, bool]
 ) -> tuple[Tensor | None, Array, Array]:
     """Return the gradient of x, if it is wanted, and those of the parameters, which it may cost."""
-    plan: Plan = given[2]
+    plan = given[2]
     if not wanted[0]:
         call = BackwardCall(*given, None, None, norm.centred)
         if norm.kind == "batch":

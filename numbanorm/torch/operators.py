@@ -11,11 +11,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from numbanorm.calls import operations
 from numbanorm.torch import norms
 from numbanorm.torch.arrays import COMPUTED, array, optional, tensor
-from numbanorm.torch.norms import Norm, Tensor
+from numbanorm.torch.norms import Norm
 
 # --- operators ----------------------------------------------------------------------------------
 
