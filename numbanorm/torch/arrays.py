@@ -21,7 +21,7 @@ COMPUTED = {
     torch.float64: torch.float64,
     torch.float16: torch.float32,
 }
-_BFLOAT16 = bfloat16()
+_BFLOAT16: Any = bfloat16()
 if _BFLOAT16 is not None and is_known(_BFLOAT16):
     COMPUTED[torch.bfloat16] = torch.float32
 

@@ -144,7 +144,7 @@ class SyncBatchNorm(nn.SyncBatchNorm):
         group = self._group()
         if not (self.training and group is not None):
             return F.batch_norm(
-                input, *running, self.weight, self.bias, by_batch, momentum, self.eps
+                input, running[0], running[1], self.weight, self.bias, by_batch, momentum, self.eps
             )
         found: list[Any] = []
         y: Tensor = _Normalize.apply(  # type: ignore[no-untyped-call]
