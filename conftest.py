@@ -4,5 +4,4 @@ from importlib.util import find_spec
 
 # MPI's are run by tests/test_mpi.py, and PyInstaller's hook by PyInstaller.
 collect_ignore = ["numbanorm/mpi.py"]
-if find_spec("dask") is None:
-    collect_ignore.append("numbanorm/dask")
+collect_ignore += [f"numbanorm/{name}" for name in ("dask", "torch") if find_spec(name) is None]
