@@ -11,6 +11,7 @@ import pytest
 import streams
 from hypothesis import HealthCheck, settings
 
+from numbanorm._info import SETTINGS
 from numbanorm.cabi import building
 
 # A machine that is busy with something else is no failure. What decides on a change draws the
@@ -39,6 +40,18 @@ def streaming():
     """Let arrays be streamed that are large for tests."""
     with streams.streamed_from(streams.SOME):
         yield
+
+
+@pytest.fixture(autouse=True)
+def environment():
+    """See to it that no test leaves a number of threads or the like to those that follow."""
+
+    def settings():
+        return {name: value for name, value in os.environ.items() if name.startswith(SETTINGS)}
+
+    before = settings()
+    yield
+    assert settings() == before
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,8 @@
 """Where `numbanorm.dask` works: on any scheduler, under xarray, without Dask not; its examples."""
 
+import os
+from unittest import mock
+
 import numpy as np
 import pictures
 import processes
@@ -22,7 +25,12 @@ def test_bits_do_not_depend_on_the_scheduler():
     *want, moments = dask.compute(*found, scheduler="synchronous")
     results = [dask.compute(*found, scheduler="threads")]
     options = {"processes": True, "threads_per_worker": 1, "dashboard_address": None}
-    with distributed.LocalCluster(n_workers=2, **options) as cluster, cluster.get_client():
+    # It sets variables, as OMP_NUM_THREADS, for its workers, and leaves them to all that follows.
+    with (
+        mock.patch.dict(os.environ),
+        distributed.LocalCluster(n_workers=2, **options) as cluster,
+        cluster.get_client(),
+    ):
         results.append(dask.compute(*found))
     for *arrays, other in results:
         assert all(map(same, arrays, want)) and other == moments
