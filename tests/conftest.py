@@ -7,6 +7,7 @@ import sys
 from unittest import mock
 
 import c_api
+import filelock
 import pytest
 import streams
 from hypothesis import HealthCheck, settings
@@ -61,10 +62,16 @@ def prefix(tmp_path_factory):
         building.compiler()
     except building.BuildError as error:
         pytest.skip(str(error))
-    folder = tmp_path_factory.mktemp("prefix")
-    command = [sys.executable, "-m", "numbanorm", "capi", "--prefix", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    # Where several processes share the tests, the folder is theirs: the first one builds.
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    folder = shared / "prefix"
+    with filelock.FileLock(shared / "prefix.lock"):
+        if not (folder / "built").exists():
+            command = [sys.executable, "-m", "numbanorm", "capi", "--prefix", str(folder)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+            (folder / "built").touch()
     return folder
 
 

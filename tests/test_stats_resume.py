@@ -100,9 +100,10 @@ def test_an_interrupt_among_images_breaks_their_group_off(data, tmp_path, capsys
 
 def test_an_interrupt_without_a_state_says_so(data, capsys, monkeypatch):
     interrupted_after(1, monkeypatch)
+    before = signal.getsignal(signal.SIGINT)
     done = stats(capsys, data)
     assert done.status == 130 and "nothing was saved, as --save FILE would have" in done.err
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_the_state_is_saved_now_and_then(data, tmp_path, capsys, monkeypatch):
