@@ -31,7 +31,7 @@ def array(tensor: torch.Tensor) -> Array:
     plain = tensor.detach()
     if plain.dtype is torch.bfloat16:
         # By its bits, which NumPy knows.
-        return plain.view(torch.int16).numpy().view(_BFLOAT16)
+        return plain.view(torch.int16).numpy().view(_BFLOAT16)  # type: ignore[arg-type]
     found: Array = plain.numpy()
     return found
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 Tensor = torch.Tensor
 
+# What `BackwardCall` takes first: dy, x, plan, mean, rstd, weight.
+Given = tuple[Any, Any, Any, Any, Any, Any]
+
 
 class Norm(NamedTuple):
     """A norm and its options.
@@ -127,7 +130,7 @@ def backward(
 
 
 def _gradients(
-    norm: Norm, given: tuple[Any, ...], x: Tensor, own: bool, wanted: tuple[bool, bool, bool]
+    norm: Norm, given: Given, x: Tensor, own: bool, wanted: tuple[bool, bool, bool]
 ) -> tuple[Tensor | None, Array, Array]:
     """Return the gradient of x, if it is wanted, and those of the parameters, which it may cost."""
     plan: Plan = given[2]

@@ -176,6 +176,7 @@ def batch_norm(
     if not (given and takes(x, weight, bias, running_mean, running_var)):
         return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
     mean, var = (None, None) if training else (running_mean, running_var)
+    y: Tensor
     y, mean, var = normalize(x, weight, bias, mean, var, "batch", [], eps)
     if training and (running_mean is not None or running_var is not None):
         count = x.numel() // x.shape[1]
@@ -195,6 +196,7 @@ def instance_norm(
     """Return instance norm by x's own statistics; see `functional.instance_norm`."""
     if x.dim() < 3 or not takes(x, weight, bias, running_mean, running_var):
         return F.instance_norm(x, running_mean, running_var, weight, bias, True, momentum, eps)
+    y: Tensor
     y, mean, var = normalize(x, weight, bias, None, None, "instance", [], eps)
     if running_mean is not None or running_var is not None:
         count = x.numel() // (x.shape[0] * x.shape[1])
@@ -208,7 +210,8 @@ def group_norm(
     """Return group norm; see `functional.group_norm`."""
     if not takes(x, weight, bias):
         return F.group_norm(x, num_groups, weight, bias, eps)
-    return normalize(x, weight, bias, None, None, "group", [num_groups], eps)[0]
+    y: Tensor = normalize(x, weight, bias, None, None, "group", [num_groups], eps)[0]
+    return y
 
 
 def layer_norm(
@@ -217,7 +220,8 @@ def layer_norm(
     """Return layer norm; see `functional.layer_norm`."""
     if not takes(x, weight, bias):
         return F.layer_norm(x, list(sizes), weight, bias, eps)
-    return normalize(x, weight, bias, None, None, "layer", list(sizes), eps)[0]
+    y: Tensor = normalize(x, weight, bias, None, None, "layer", list(sizes), eps)[0]
+    return y
 
 
 def rms_norm(x: Tensor, sizes: Sequence[int], weight: Tensor | None, eps: float | None) -> Tensor:
@@ -226,4 +230,5 @@ def rms_norm(x: Tensor, sizes: Sequence[int], weight: Tensor | None, eps: float 
         return F.rms_norm(x, list(sizes), weight, eps)
     if eps is None:
         eps = torch.finfo(COMPUTED[x.dtype]).eps
-    return normalize(x, weight, None, None, None, "rms", list(sizes), eps)[0]
+    y: Tensor = normalize(x, weight, None, None, None, "rms", list(sizes), eps)[0]
+    return y
