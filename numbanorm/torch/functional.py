@@ -63,7 +63,9 @@ def _normalizes(
     *parameters: Tensor | None,
 ) -> bool:
     """Return whether nothing is wrong, which torch would say, with a call by channels."""
-    channels = x.shape[1] if x.dim() > 1 else 0
+    if x.dim() < 2:
+        return False
+    channels = x.shape[1]
     if not _fit((channels,), *parameters):
         return False
     if not training:
@@ -147,7 +149,9 @@ def group_norm(
 
 
 def _groups(x: Tensor, groups: int, eps: float, *parameters: Tensor | None) -> bool:
-    channels = x.shape[1] if x.dim() > 1 else 0
+    if x.dim() < 2:
+        return False
+    channels = x.shape[1]
     several = groups > 0 and channels % groups == 0 and x.numel() > x.shape[0] * groups
     return several and eps > 0.0 and _fit((channels,), *parameters)
 
