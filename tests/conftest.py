@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 from unittest import mock
 
 import c_api
@@ -53,6 +54,19 @@ def environment():
     before = settings()
     yield
     assert settings() == before
+
+
+@pytest.fixture
+def kernels(monkeypatch):
+    """Kernels work on tensors of any size; how often, the mocks know."""
+    from numbanorm.torch import autograd, norms
+
+    monkeypatch.setattr(autograd, "least_elements", 0)
+    with (
+        mock.patch.object(norms, "forward", wraps=norms.forward) as forward,
+        mock.patch.object(norms, "backward", wraps=norms.backward) as backward,
+    ):
+        yield SimpleNamespace(forward=forward, backward=backward)
 
 
 @pytest.fixture(scope="session")

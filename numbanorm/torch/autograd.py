@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.jit import is_tracing  # type: ignore[attr-defined]
 
 from numbanorm.torch import norms
 from numbanorm.torch.arrays import COMPUTED
@@ -18,6 +19,15 @@ least_elements = 1 << 15
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
+_Key = torch._C.DispatchKey
+# What torch calls for an ordinary tensor, or one of inference mode: others are batched, wrapped,
+# nested, sparse, without memory, on another device.
+_INFERENCE = torch._C.DispatchKeySet(_Key.CPU).add(_Key.AutocastCPU)
+_KEYS = (
+    _INFERENCE.add(_Key.ADInplaceOrView).add(_Key.AutogradCPU).raw_repr(),
+    _INFERENCE.raw_repr(),
+)
+
 
 def is_plain(tensor: Tensor | None, dtypes: tuple[torch.dtype, ...]) -> bool:
     """Return whether a tensor is an ordinary one in the CPU's memory, of one of some dtypes."""
@@ -25,10 +35,8 @@ def is_plain(tensor: Tensor | None, dtypes: tuple[torch.dtype, ...]) -> bool:
         return True
     return (
         type(tensor) in _PLAIN
-        and tensor.is_cpu
         and tensor.dtype in dtypes
-        and tensor.layout is torch.strided
-        and not tensor.is_neg()
+        and torch._C._dispatch_keys(tensor).raw_repr() in _KEYS
     )
 
 
@@ -39,7 +47,7 @@ def is_ordinary() -> bool:
         and torch._C._len_torch_dispatch_stack() == 0
         and torch._C._len_torch_function_stack() == 0
         and forward_ad._current_level < 0
-        and not torch.jit.is_tracing()
+        and not is_tracing()  # type: ignore[no-untyped-call]
     )
 
 
@@ -108,21 +116,22 @@ def again(
     wanted: tuple[bool, bool, bool],
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """Return the gradients as functions of dy, x and weight, which can be differentiated again."""
+    differentiable = torch.is_grad_enabled()
     with torch.enable_grad():
+        # What is beside x is of one dtype to torch.
+        dtype = COMPUTED[x.dtype] if weight is None else weight.dtype
         # It serves as well as the bias itself, whose value no gradient depends on.
         shape = norm.plan(tuple(x.shape)).parameters
-        bias = torch.zeros(shape, dtype=x.dtype, requires_grad=True) if wanted[2] else None
-        inputs = [one for one, want in zip((x, weight, bias), wanted) if want]
-        if weight is None and wanted[1]:
-            raise RuntimeError("a weight must be there for its gradient to be wanted")
+        bias = x.new_zeros(shape, dtype=dtype, requires_grad=True) if wanted[2] else None
+        inputs = [one for one, want in zip((x, weight, bias), wanted) if want and one is not None]
         running = None
         if not own:
             var = rstd.pow(-2) - norm.eps
-            running = mean.to(x.dtype), var.to(x.dtype)
+            running = mean.to(dtype), var.to(dtype)
         if norm.kind == "rms":
             bias = None
         y = norms.by_torch(norm, x, weight, bias, running)
-        found = list(torch.autograd.grad(y, inputs, dy, create_graph=torch.is_grad_enabled()))
+        found = list(torch.autograd.grad(y, inputs, dy, create_graph=differentiable))
     gradients = [found.pop(0) if want else None for want in wanted]
     return gradients[0], gradients[1], gradients[2]
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import torch
 from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils import parametrize
 
 from numbanorm.torch import modules
@@ -22,6 +23,8 @@ _NAMES = (
 OURS: dict[type, type] = {getattr(nn, name): getattr(modules, name) for name in _NAMES}
 THEIRS = {ours: theirs for theirs, ours in OURS.items()}
 _KINDS = tuple(OURS)
+# Also those of torch that have no counterpart here: lazy ones, and SyncBatchNorm.
+_ALL = (*_KINDS, nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm)
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -80,8 +83,13 @@ def restore(model: Model) -> Model:
 def _norms(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Yield the norms of a model, of whatever class."""
     for name, module in model.named_modules():
-        if isinstance(module, _KINDS):
+        if isinstance(module, _ALL) or _compiled(module):
             yield name, module
+
+
+def _compiled(module: nn.Module) -> bool:
+    """Return whether a module is a norm that `torch.jit` has made a program of."""
+    return isinstance(module, torch.jit.ScriptModule) and module.original_name in _NAMES
 
 
 def _base(module: nn.Module) -> type:
@@ -103,6 +111,10 @@ def swap_class(module: nn.Module, wanted: type) -> None:
     # Parametrizations are properties of the class.
     made = wanted if kind is _base(module) else type(kind.__name__, (wanted,), dict(vars(kind)))
     module.__class__ = made
+    if wanted.__module__.startswith("torch."):
+        vars(module).pop("__module__", None)
+    else:
+        modules.be_leaf(module)
 
 
 def _reason(module: nn.Module) -> str:
@@ -111,8 +123,13 @@ def _reason(module: nn.Module) -> str:
         return "runs on numbanorm's kernels"
     if kind in OURS:
         return f"{kind.__name__} of torch, which convert changes"
-    known = next(one.__name__ for one in _KINDS if isinstance(module, one))
-    return f"{kind.__module__}.{kind.__qualname__}, a class made of torch.nn.{known}"
+    if _compiled(module):
+        return "a program of torch.jit's"
+    if isinstance(module, LazyModuleMixin):
+        return f"{kind.__name__}, to be converted after its first call"
+    known = [one.__name__ for one in _KINDS if isinstance(module, one)]
+    made = f"a class made of torch.nn.{known[0]}" if known else "which has no counterpart here"
+    return f"{kind.__module__}.{kind.__qualname__}, {made}"
 
 
 def _exceptions(module: nn.Module) -> str:

@@ -64,11 +64,13 @@ def _normalizes(
     *parameters: Tensor | None,
 ) -> bool:
     """Return whether nothing is wrong, which torch would say, with a call by channels."""
-    channels = x.shape[1] if x.dim() > 1 else 0
+    if x.dim() < 2:
+        return False
+    channels = x.shape[1]
     if not _fit((channels,), *parameters):
         return False
     if not training:
-        if running[0] is None or running[1] is None or eps < 0.0:
+        if running[0] is None or running[1] is None or not eps > 0.0:
             return False
     elif not (eps > 0.0 and x.numel() > channels):
         return False
@@ -109,21 +111,16 @@ def instance_norm(
     >>> nt.instance_norm(torch.randn(4, 8, 64, 64)).shape
     torch.Size([4, 8, 64, 64])
     """
-    if not use_input_stats:
+    if not (use_input_stats or running_mean is None or running_var is None):
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
-    if torch.compiler.is_compiling():
-        return operators.instance_norm(
-            input, running_mean, running_var, weight, bias, momentum, eps
-        )
     running = (running_mean, running_var)
-    fits = takes(input, weight, bias, *running) and input.dim() > 2
-    fits = (
-        fits
-        and input.shape[2:].numel() > 1
-        and _normalizes(input, running, True, eps, weight, bias)
-    )
-    if not fits:
-        return F.instance_norm(input, running_mean, running_var, weight, bias, True, momentum, eps)
+    if use_input_stats and torch.compiler.is_compiling():
+        return operators.instance_norm(input, *running, weight, bias, momentum, eps)
+    fits = use_input_stats and takes(input, weight, bias, *running) and input.dim() > 2
+    fits = fits and input.shape[2:].numel() > 1
+    if not (fits and _normalizes(input, running, True, eps, weight, bias)):
+        given = *running, weight, bias, use_input_stats, momentum, eps
+        return F.instance_norm(input, *given)
     y, mean, var = normalize(Norm("instance", (), eps), input, weight, bias)
     update_running(running, mean, var, input.shape[2:].numel(), momentum)
     return y
@@ -147,12 +144,17 @@ def group_norm(
     """
     if torch.compiler.is_compiling():
         return operators.group_norm(input, num_groups, weight, bias, eps)
-    channels = input.shape[1] if input.dim() > 1 else 0
-    fits = takes(input, weight, bias) and num_groups > 0 and channels % num_groups == 0
-    fits = fits and input.numel() > input.shape[0] * num_groups and eps >= 0.0
-    if not (fits and _fit((channels,), weight, bias)):
+    if not (takes(input, weight, bias) and _groups(input, num_groups, eps, weight, bias)):
         return F.group_norm(input, num_groups, weight, bias, eps)
     return normalize(Norm("group", (num_groups,), eps), input, weight, bias)[0]
+
+
+def _groups(x: Tensor, groups: int, eps: float, *parameters: Tensor | None) -> bool:
+    if x.dim() < 2:
+        return False
+    channels = x.shape[1]
+    several = groups > 0 and channels % groups == 0 and x.numel() > x.shape[0] * groups
+    return several and eps > 0.0 and _fit((channels,), *parameters)
 
 
 def _fit(shape: tuple[int, ...], *parameters: Tensor | None) -> bool:
@@ -178,7 +180,7 @@ def layer_norm(
     if torch.compiler.is_compiling():
         return operators.layer_norm(input, normalized_shape, weight, bias, eps)
     sizes = tuple(normalized_shape)
-    if not (takes(input, weight, bias) and _ends_in(input, sizes, weight, bias) and eps >= 0.0):
+    if not (takes(input, weight, bias) and _ends_in(input, sizes, weight, bias) and eps > 0.0):
         return F.layer_norm(input, list(sizes), weight, bias, eps)
     return normalize(Norm("layer", sizes, eps), input, weight, bias)[0]
 
@@ -205,7 +207,7 @@ def rms_norm(
     if torch.compiler.is_compiling():
         return operators.rms_norm(input, normalized_shape, weight, eps)
     sizes = tuple(normalized_shape)
-    if not (takes(input, weight) and _ends_in(input, sizes, weight) and (eps is None or eps >= 0)):
+    if not (takes(input, weight) and _ends_in(input, sizes, weight) and (eps is None or eps > 0.0)):
         return F.rms_norm(input, list(sizes), weight, eps)
     return normalize(Norm("rms", sizes, default_eps(input, eps)), input, weight, None)[0]
 

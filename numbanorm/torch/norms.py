@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from numbanorm.plan.plan import Plan
 
     Array = NDArray[Any]
-    # dy, x, what the norm does, means, reciprocal deviations and the weight.
-    Given = tuple[Array, Array, Plan, Array | None, Array, Array | None]
+
+# What `BackwardCall` takes first: dy, x, plan, mean, rstd, weight.
+Given = tuple[Any, Any, Any, Any, Any, Any]
 
 
 class Norm(NamedTuple):

@@ -117,8 +117,14 @@ def update_running(
     momentum: float,
 ) -> None:
     """Move running statistics to those of a batch, of `count` values."""
-    running = optional(running_mean), optional(running_var)
-    operations.update_running(*running, None, array(mean), array(var), count, momentum)
+    running = (running_mean, running_var)
+    # Kernels write to what is contiguous.
+    kept = [None if one is None else one.contiguous() for one in running]
+    arrays = optional(kept[0]), optional(kept[1])
+    operations.update_running(*arrays, None, array(mean), array(var), count, momentum)
+    for one, new in zip(running, kept):
+        if one is not None and new is not None and new is not one:
+            one.copy_(new)
 
 
 @update_running.register_fake
@@ -154,12 +160,16 @@ normalize.register_autograd(_differentiate, setup_context=_keep)
 # --- functions of graphs ------------------------------------------------------------------------
 
 
-def takes(x: Tensor, *parameters: Tensor | None) -> bool:
+def takes(x: Tensor, eps: float | None, *parameters: Tensor | None) -> bool:
     """Return whether a call of a graph is one for the operators."""
     if x.device.type != "cpu" or x.dtype not in COMPUTED or x.dim() < 2:
         return False
     dtypes = x.dtype, COMPUTED[x.dtype]
-    return all(one is None or one.dtype in dtypes for one in parameters)
+    return (
+        all(one is None or one.dtype in dtypes for one in parameters)
+        and (eps is None or eps > 0.0)
+        and not torch._C._are_functorch_transforms_active()
+    )
 
 
 def batch_norm(
@@ -173,10 +183,15 @@ def batch_norm(
     eps: float,
 ) -> Tensor:
     """Return batch norm; see `functional.batch_norm`."""
-    given = training or (running_mean is not None and running_var is not None)
-    if not (given and takes(x, weight, bias, running_mean, running_var)):
+    running = (running_mean, running_var)
+    given = running_mean is not None and running_var is not None
+    if training:
+        # torch refuses one value per channel.
+        given = x.numel() > x.shape[1]
+    if not (given and takes(x, eps, weight, bias, *running)):
         return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
     mean, var = (None, None) if training else (running_mean, running_var)
+    y: Tensor
     y, mean, var = normalize(x, weight, bias, mean, var, "batch", [], eps)
     if training and (running_mean is not None or running_var is not None):
         count = x.numel() // x.shape[1]
@@ -194,8 +209,10 @@ def instance_norm(
     eps: float,
 ) -> Tensor:
     """Return instance norm by x's own statistics; see `functional.instance_norm`."""
-    if x.dim() < 3 or not takes(x, weight, bias, running_mean, running_var):
+    several = x.dim() > 2 and x.shape[2:].numel() > 1
+    if not (several and takes(x, eps, weight, bias, running_mean, running_var)):
         return F.instance_norm(x, running_mean, running_var, weight, bias, True, momentum, eps)
+    y: Tensor
     y, mean, var = normalize(x, weight, bias, None, None, "instance", [], eps)
     if running_mean is not None or running_var is not None:
         count = x.numel() // (x.shape[0] * x.shape[1])
@@ -207,24 +224,27 @@ def group_norm(
     x: Tensor, num_groups: int, weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> Tensor:
     """Return group norm; see `functional.group_norm`."""
-    if not takes(x, weight, bias):
+    if not takes(x, eps, weight, bias):
         return F.group_norm(x, num_groups, weight, bias, eps)
-    return normalize(x, weight, bias, None, None, "group", [num_groups], eps)[0]
+    y: Tensor = normalize(x, weight, bias, None, None, "group", [num_groups], eps)[0]
+    return y
 
 
 def layer_norm(
     x: Tensor, sizes: Sequence[int], weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> Tensor:
     """Return layer norm; see `functional.layer_norm`."""
-    if not takes(x, weight, bias):
+    if not takes(x, eps, weight, bias):
         return F.layer_norm(x, list(sizes), weight, bias, eps)
-    return normalize(x, weight, bias, None, None, "layer", list(sizes), eps)[0]
+    y: Tensor = normalize(x, weight, bias, None, None, "layer", list(sizes), eps)[0]
+    return y
 
 
 def rms_norm(x: Tensor, sizes: Sequence[int], weight: Tensor | None, eps: float | None) -> Tensor:
     """Return RMS norm; see `functional.rms_norm`."""
-    if not takes(x, weight):
+    if not takes(x, eps, weight):
         return F.rms_norm(x, list(sizes), weight, eps)
     if eps is None:
         eps = torch.finfo(COMPUTED[x.dtype]).eps
-    return normalize(x, weight, None, None, None, "rms", list(sizes), eps)[0]
+    y: Tensor = normalize(x, weight, None, None, None, "rms", list(sizes), eps)[0]
+    return y
