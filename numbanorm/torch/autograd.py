@@ -149,7 +149,7 @@ def normalize(
         or (weight is not None and weight.requires_grad)
         or (bias is not None and bias.requires_grad)
     )
-    if not differentiated:
+    if not differentiated or all(one is None or one.is_inference() for one in (x, weight, bias)):
         return norms.forward(norm, x, weight, bias, running)
     found: list[Any] = []
     y = Normalize.apply(norm, x, weight, bias, running, found)  # type: ignore[no-untyped-call]
