@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from numbanorm.calls import summaries
+from numbanorm.calls.summaries import Summary
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -54,3 +57,24 @@ def exchange(collective: Collective, size: int, make: Callable[[], Array]) -> Ar
             text = found[rank, _HEAD:].tobytes().rstrip(b"\0").decode(errors="replace")
             raise RuntimeError(f"all ranks must have valid input, rank {rank} failed: {text}")
     return np.ascontiguousarray(found[:, _HEAD : _HEAD + 8 * size]).view(np.float64)
+
+
+def merged(collective: Collective, channels: int, find: Callable[[], Summary]) -> Summary:
+    """Return the summary of all ranks' floats, without extremes, merged in the order of ranks.
+
+    ``find()`` returns that of this rank.
+    """
+
+    def record() -> Array:
+        found = find()
+        return np.concatenate([[found.total], found.values[:3].ravel()])
+
+    return summaries.of_records(exchange(collective, 3 * channels + 1, record), channels)
+
+
+def added(collective: Collective, shape: tuple[int, ...], find: Callable[[], Array]) -> Array:
+    """Return the sum of all ranks' arrays, added in the order of ranks."""
+    total = np.zeros(shape)
+    for one in exchange(collective, total.size, lambda: find().ravel()):
+        total += one.reshape(shape)
+    return total

@@ -9,7 +9,8 @@ import numpy as np
 from numbanorm.calls import checks, operations, running, shapes, summaries
 from numbanorm.calls.backward_call import BackwardCall
 from numbanorm.calls.call import Call
-from numbanorm.collective import Collective, exchange
+from numbanorm.calls.summaries import Summary
+from numbanorm.collective import Collective, added, merged
 from numbanorm.layers import checks as rules
 from numbanorm.layers.batch_norm import BatchNorm
 
@@ -44,14 +45,12 @@ class SyncBatchNorm(BatchNorm):
         if not self._by_batch():
             return super().__call__(x)
         calls: list[tuple[Array, Call]] = []
-        size = 3 * self.num_features + 1
-        found = exchange(self._collective, size, lambda: self._record(x, calls))
+        found = merged(self._collective, self.num_features, lambda: self._found(x, calls))
         ((array, call),) = calls
-        merged = summaries.of_records(found, self.num_features)
-        count = merged.total
+        count = found.total
         if count == 1:
             raise ValueError("x must have more than 1 value per channel on all ranks, got 1")
-        mean, var = summaries.mean(merged), summaries.variance(merged, 0.0)
+        mean, var = summaries.mean(found), summaries.variance(found, 0.0)
         y = call.affine(mean, var, self.eps)
         if self.training and self.track_running_stats:
             momentum = np.nan if self.momentum is None else self.momentum
@@ -63,8 +62,8 @@ class SyncBatchNorm(BatchNorm):
     def _by_batch(self) -> bool:
         return self.training or (self.running_mean is None and self.running_var is None)
 
-    def _record(self, x: Any, calls: list[tuple[Array, Call]]) -> Array:
-        """Check a call of this rank, and return its count and the moments of its channels."""
+    def _found(self, x: Any, calls: list[tuple[Array, Call]]) -> Summary:
+        """Check a call of this rank, and return the summary of its channels."""
         array = checks.data("x", x)
         rules.input_channels(array, self._ranks, self.num_features, self.dtype, self.layout)
         updating = self.training and self.track_running_stats
@@ -72,8 +71,7 @@ class SyncBatchNorm(BatchNorm):
         plan = shapes.batch(array.shape, self.layout, False)
         call = Call(array, plan, self.weight, self.bias, None, None, *moved, True)
         calls.append((array, call))
-        found = summaries.of_array(array, self.layout)
-        return np.concatenate([[found.total], found.values[:3].ravel()])
+        return summaries.of_array(array, self.layout)
 
     def _backward(self, dy: ArrayLike, *saved: Any) -> tuple[Array, Array, Array]:
         x, mean, var, by_batch, *counts = saved
@@ -83,13 +81,9 @@ class SyncBatchNorm(BatchNorm):
         def sums() -> Array:
             plan = shapes.batch(x.shape, self.layout, False)
             calls.append(BackwardCall(dy, x, plan, mean, rstd, self.weight))
-            return calls[0].sums().ravel()
+            return calls[0].sums()
 
-        gathered = exchange(self._collective, 2 * self.num_features, sums)
-        # One after another, so that all ranks have the same bits.
-        totals = np.zeros((2, self.num_features))
-        for one in gathered:
-            totals += one.reshape(totals.shape)
+        totals = added(self._collective, (2, self.num_features), sums)
         dx = calls[0].by_sums(totals, counts[0] if by_batch else 1, by_batch)
         dbias, dweight = totals.astype(checks.DTYPES[x.dtype])
         return dx, dweight, dbias

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.jit import is_tracing  # type: ignore[attr-defined]
 
-from numbanorm.torch import norms
+from numbanorm.torch import norms, operators
 from numbanorm.torch.arrays import COMPUTED
 from numbanorm.torch.norms import Norm
 
@@ -53,6 +53,8 @@ def is_ordinary() -> bool:
 
 def takes(x: Tensor, *parameters: Tensor | None) -> bool:
     """Return whether a call is one for the kernels; what is not is torch's to do, or to refuse."""
+    if torch.compiler.is_compiling():
+        return operators.takes(x, *parameters)
     if type(x) not in _PLAIN or x.numel() < least_elements or x.dtype not in COMPUTED:
         return False
     dtypes = (x.dtype, COMPUTED[x.dtype])
@@ -136,6 +138,18 @@ def again(
     return gradients[0], gradients[1], gradients[2]
 
 
+def update_running(
+    running: tuple[Tensor | None, Tensor | None], mean: Any, var: Any, count: int, momentum: float
+) -> None:
+    """Move running statistics, if there are any, to those that `normalize` returned."""
+    if running[0] is None and running[1] is None:
+        return
+    if torch.compiler.is_compiling():
+        operators.update_running(*running, mean, var, count, momentum)
+    else:
+        norms.update_running(running, mean, var, count, momentum)
+
+
 def normalize(
     norm: Norm,
     x: Tensor,
@@ -143,7 +157,10 @@ def normalize(
     bias: Tensor | None,
     running: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, Any, Any]:
-    """Return y and the means and variances, arrays, that it was normalised by."""
+    """Return y and the means and variances that it was normalised by: arrays, in graphs tensors."""
+    if torch.compiler.is_compiling():
+        mean, var = (None, None) if running is None else running
+        return operators.normalize(x, weight, bias, mean, var, *norm)  # type: ignore[no-any-return]
     differentiated = torch.is_grad_enabled() and (
         x.requires_grad
         or (weight is not None and weight.requires_grad)

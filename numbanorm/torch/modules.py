@@ -43,6 +43,17 @@ class _BatchNorm(nn.modules.batchnorm._BatchNorm):
         by_batch = self.training or (self.running_mean is None and self.running_var is None)
         used = updating or not self.training
         mean, var = self.running_mean if used else None, self.running_var if used else None
+        return self._normalized(input, mean, var, by_batch, momentum)
+
+    def _normalized(
+        self,
+        input: Tensor,
+        mean: Tensor | None,
+        var: Tensor | None,
+        by_batch: bool,
+        momentum: float,
+    ) -> Tensor:
+        """Return the input normalised by given statistics or, `by_batch`, its own."""
         weight, bias = self.weight, self.bias
         if is_scripting():
             y = G.batch_norm(input, mean, var, weight, bias, by_batch, momentum, self.eps)

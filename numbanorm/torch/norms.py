@@ -96,6 +96,23 @@ def forward(
     return y, mean, var
 
 
+def update_running(
+    running: tuple[Tensor | None, Tensor | None],
+    mean: Array,
+    var: Array,
+    count: int,
+    momentum: float,
+) -> None:
+    """Move running statistics to those of a batch, of `count` values."""
+    # Kernels write to what is contiguous.
+    kept = [None if one is None else one.contiguous() for one in running]
+    arrays = optional(kept[0]), optional(kept[1])
+    operations.update_running(*arrays, None, mean, var, count, momentum)
+    for one, new in zip(running, kept):
+        if one is not None and new is not None and new is not one:
+            one.copy_(new)
+
+
 def saved(norm: Norm, mean: Array, var: Array) -> tuple[Tensor, Tensor]:
     """Return the statistics that `backward` needs, copies."""
     mean, rstd = operations.statistics(mean, var, norm.eps)

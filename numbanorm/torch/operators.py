@@ -10,15 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from numbanorm.calls import operations
 from numbanorm.torch import norms
-from numbanorm.torch.arrays import COMPUTED, array, optional, tensor
+from numbanorm.torch.arrays import COMPUTED, array, tensor
 from numbanorm.torch.norms import Norm
-
-# --- operators ----------------------------------------------------------------------------------
 
 
 @torch.library.custom_op("numbanorm::normalize", mutates_args=(), device_types="cpu")
@@ -117,14 +113,7 @@ def update_running(
     momentum: float,
 ) -> None:
     """Move running statistics to those of a batch, of `count` values."""
-    running = (running_mean, running_var)
-    # Kernels write to what is contiguous.
-    kept = [None if one is None else one.contiguous() for one in running]
-    arrays = optional(kept[0]), optional(kept[1])
-    operations.update_running(*arrays, None, array(mean), array(var), count, momentum)
-    for one, new in zip(running, kept):
-        if one is not None and new is not None and new is not one:
-            one.copy_(new)
+    norms.update_running((running_mean, running_var), array(mean), array(var), count, momentum)
 
 
 @update_running.register_fake
@@ -157,94 +146,11 @@ def _differentiate(ctx: Any, dy: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
 
 normalize.register_autograd(_differentiate, setup_context=_keep)
 
-# --- functions of graphs ------------------------------------------------------------------------
 
-
-def takes(x: Tensor, eps: float | None, *parameters: Tensor | None) -> bool:
+def takes(x: Tensor, *parameters: Tensor | None) -> bool:
     """Return whether a call of a graph is one for the operators."""
-    if x.device.type != "cpu" or x.dtype not in COMPUTED or x.dim() < 2:
+    if x.device.type != "cpu" or x.dtype not in COMPUTED:
         return False
     dtypes = x.dtype, COMPUTED[x.dtype]
-    return (
-        all(one is None or one.dtype in dtypes for one in parameters)
-        and (eps is None or eps > 0.0)
-        and not torch._C._are_functorch_transforms_active()
-    )
-
-
-def batch_norm(
-    x: Tensor,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    training: bool,
-    momentum: float,
-    eps: float,
-) -> Tensor:
-    """Return batch norm; see `functional.batch_norm`."""
-    running = (running_mean, running_var)
-    given = running_mean is not None and running_var is not None
-    if training:
-        # torch refuses one value per channel.
-        given = x.numel() > x.shape[1]
-    if not (given and takes(x, eps, weight, bias, *running)):
-        return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
-    mean, var = (None, None) if training else (running_mean, running_var)
-    y: Tensor
-    y, mean, var = normalize(x, weight, bias, mean, var, "batch", [], eps)
-    if training and (running_mean is not None or running_var is not None):
-        count = x.numel() // x.shape[1]
-        update_running(running_mean, running_var, mean, var, count, momentum)
-    return y
-
-
-def instance_norm(
-    x: Tensor,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    momentum: float,
-    eps: float,
-) -> Tensor:
-    """Return instance norm by x's own statistics; see `functional.instance_norm`."""
-    several = x.dim() > 2 and x.shape[2:].numel() > 1
-    if not (several and takes(x, eps, weight, bias, running_mean, running_var)):
-        return F.instance_norm(x, running_mean, running_var, weight, bias, True, momentum, eps)
-    y: Tensor
-    y, mean, var = normalize(x, weight, bias, None, None, "instance", [], eps)
-    if running_mean is not None or running_var is not None:
-        count = x.numel() // (x.shape[0] * x.shape[1])
-        update_running(running_mean, running_var, mean, var, count, momentum)
-    return y
-
-
-def group_norm(
-    x: Tensor, num_groups: int, weight: Tensor | None, bias: Tensor | None, eps: float
-) -> Tensor:
-    """Return group norm; see `functional.group_norm`."""
-    if not takes(x, eps, weight, bias):
-        return F.group_norm(x, num_groups, weight, bias, eps)
-    y: Tensor = normalize(x, weight, bias, None, None, "group", [num_groups], eps)[0]
-    return y
-
-
-def layer_norm(
-    x: Tensor, sizes: Sequence[int], weight: Tensor | None, bias: Tensor | None, eps: float
-) -> Tensor:
-    """Return layer norm; see `functional.layer_norm`."""
-    if not takes(x, eps, weight, bias):
-        return F.layer_norm(x, list(sizes), weight, bias, eps)
-    y: Tensor = normalize(x, weight, bias, None, None, "layer", list(sizes), eps)[0]
-    return y
-
-
-def rms_norm(x: Tensor, sizes: Sequence[int], weight: Tensor | None, eps: float | None) -> Tensor:
-    """Return RMS norm; see `functional.rms_norm`."""
-    if not takes(x, eps, weight):
-        return F.rms_norm(x, list(sizes), weight, eps)
-    if eps is None:
-        eps = torch.finfo(COMPUTED[x.dtype]).eps
-    y: Tensor = normalize(x, weight, None, None, None, "rms", list(sizes), eps)[0]
-    return y
+    known = all(one is None or one.dtype in dtypes for one in parameters)
+    return known and not torch._C._are_functorch_transforms_active()

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from numbanorm.calls import summaries
 from numbanorm.calls.backward_call import BackwardCall
-from numbanorm.collective import exchange
-from numbanorm.torch import functional as F
+from numbanorm.collective import added, merged
 from numbanorm.torch import norms
 from numbanorm.torch.arrays import COMPUTED, array, optional, tensor
-from numbanorm.torch.autograd import is_plain
+from numbanorm.torch.autograd import is_plain, update_running
 from numbanorm.torch.convert import swap_class
+from numbanorm.torch.modules import _BatchNorm
 from numbanorm.torch.norms import Norm
 from numbanorm.torch.threads import as_torch
 
@@ -59,22 +59,17 @@ class _Normalize(torch.autograd.Function):
         found: list[Any],
     ) -> Tensor:
         """Return y, and put the mean, the variance and the count into `found`."""
-        channels, norm = x.shape[1], Norm("batch", (), eps)
-
-        def record() -> Array:
-            with as_torch():
-                moments = summaries.of_array(array(x), "NCHW")
-            return np.concatenate([[moments.total], moments.values[:3].ravel()])
-
-        merged = summaries.of_records(exchange(group, 3 * channels + 1, record), channels)
-        if merged.total == 1:
+        norm = Norm("batch", (), eps)
+        with as_torch():
+            known = merged(group, x.shape[1], lambda: summaries.of_array(array(x), "NCHW"))
+        if known.total == 1:
             raise ValueError(f"Expected more than 1 value per channel in all, got {x.shape}")
-        mean, var = summaries.mean(merged), summaries.variance(merged, 0.0)
+        mean, var = summaries.mean(known), summaries.variance(known, 0.0)
         y, _, _ = norms.forward(norm, x, weight, bias, (tensor(mean), tensor(var)))
         ctx.save_for_backward(x, weight, *norms.saved(norm, mean, var))
-        ctx.norm, ctx.group, ctx.count = norm, group, merged.total
+        ctx.norm, ctx.group, ctx.count = norm, group, known.total
         ctx.bias_dtype = None if bias is None else bias.dtype
-        found += [mean, var, merged.total]
+        found += [mean, var, known.total]
         return y
 
     @staticmethod
@@ -83,20 +78,18 @@ class _Normalize(torch.autograd.Function):
         """Return the gradients of this process's x, and its parts of those of the parameters."""
         x, weight, mean, rstd = ctx.saved_tensors
         plan, dx = ctx.norm.plan(tuple(x.shape)), norms.result_like(ctx.norm, x)
-        given = array(mean), array(rstd), optional(weight)
-        call = BackwardCall(array(dy), array(x), plan, *given, array(dx))
+        calls: list[BackwardCall] = []
         own: list[Array] = []
 
-        def record() -> Array:
-            with as_torch():
-                own.append(call.sums())
-            return own[0].ravel()
+        def sums() -> Array:
+            given = array(mean), array(rstd), optional(weight)
+            calls.append(BackwardCall(array(dy), array(x), plan, *given, array(dx)))
+            own.append(calls[0].sums())
+            return own[0]
 
-        totals = np.zeros((2, x.shape[1]))
-        for one in exchange(ctx.group, totals.size, record):
-            totals += one.reshape(totals.shape)
         with as_torch():
-            call.by_sums(totals, ctx.count, True)
+            totals = added(ctx.group, (2, x.shape[1]), sums)
+            calls[0].by_sums(totals, ctx.count, True)
         wanted, (dbias, dweight) = ctx.needs_input_grad[3:5], own[0]
         return (
             None,
@@ -108,7 +101,7 @@ class _Normalize(torch.autograd.Function):
         )
 
 
-class SyncBatchNorm(nn.SyncBatchNorm):
+class SyncBatchNorm(_BatchNorm, nn.SyncBatchNorm):
     """`torch.nn.SyncBatchNorm` for CPU tensors too, over gloo or another backend of the CPU.
 
     Each training call takes one collective operation, and so does its backward pass. All processes
@@ -129,30 +122,28 @@ class SyncBatchNorm(nn.SyncBatchNorm):
         tensors = self.weight, self.bias, self.running_mean, self.running_var
         known = input.dtype in COMPUTED and is_plain(input, dtypes)
         if not (known and all(is_plain(one, dtypes) for one in tensors)):
-            return super().forward(input)
-        self._check_input_dim(input)
+            return nn.SyncBatchNorm.forward(self, input)
         self._check_non_zero_input_channels(input)
-        momentum = 0.0 if self.momentum is None else self.momentum
-        updating = self.training and self.track_running_stats
-        if updating and self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
-            if self.momentum is None:
-                momentum = 1.0 / float(self.num_batches_tracked)
-        used = updating or not self.training
-        running = (self.running_mean, self.running_var) if used else (None, None)
-        by_batch = self.training or (self.running_mean is None and self.running_var is None)
-        group = self._group()
-        if not (self.training and group is not None):
-            return F.batch_norm(
-                input, running[0], running[1], self.weight, self.bias, by_batch, momentum, self.eps
-            )
+        return super().forward(input)
+
+    def _normalized(
+        self,
+        input: Tensor,
+        mean: Tensor | None,
+        var: Tensor | None,
+        by_batch: bool,
+        momentum: float,
+    ) -> Tensor:
+        group = self._group() if self.training else None
+        if group is None:
+            return super()._normalized(input, mean, var, by_batch, momentum)
         found: list[Any] = []
         y: Tensor = _Normalize.apply(  # type: ignore[no-untyped-call]
             group, self.eps, input, self.weight, self.bias, found
         )
-        mean, var, count = found
+        batch_mean, batch_var, count = found
         if count:
-            F.update_running(running, mean, var, count, momentum)
+            update_running((mean, var), batch_mean, batch_var, count, momentum)
         return y
 
     def _group(self) -> _Group | None:
