@@ -9,6 +9,7 @@ import numpy as np
 
 from numbanorm.calls import summaries
 from numbanorm.calls.summaries import Summary
+from numbanorm.plan.summary import LEAST
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,7 +68,7 @@ def merged(collective: Collective, channels: int, find: Callable[[], Summary]) -
 
     def record() -> Array:
         found = find()
-        return np.concatenate([[found.total], found.values[:3].ravel()])
+        return np.concatenate([[found.total], found.values[:LEAST].ravel()])
 
     return summaries.of_records(exchange(collective, 3 * channels + 1, record), channels)
 

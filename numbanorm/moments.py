@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from numbanorm._files import write_json
 from numbanorm.calls import checks, summaries, written
 from numbanorm.calls.summaries import Summary
+from numbanorm.plan.summary import GREATEST, LEAST
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -132,7 +134,7 @@ class Moments:
     @property
     def mean(self) -> Array:
         """The mean of each channel."""
-        return summaries.mean(self._summary)
+        return summaries.moments(self._summary, 0.0)[0]
 
     def var(self, correction: float = 0) -> Array:
         """Return the variance of each channel.
@@ -148,7 +150,8 @@ class Moments:
         ValueError
             If it leaves no positive divisor.
         """
-        return summaries.variance(self._summary, checks.correction(correction, self._summary.total))
+        correction = checks.correction(correction, self._summary.total)
+        return summaries.moments(self._summary, correction)[1]
 
     def std(self, correction: float = 0) -> Array:
         """Return the root of `var`."""
@@ -157,12 +160,12 @@ class Moments:
     @property
     def min(self) -> Array:
         """The least value of each channel."""
-        return summaries.extreme(self._summary, 3)
+        return summaries.extreme(self._summary, LEAST)
 
     @property
     def max(self) -> Array:
         """The greatest value of each channel."""
-        return summaries.extreme(self._summary, 4)
+        return summaries.extreme(self._summary, GREATEST)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all there is to know, of types that JSON has; numbers keep every bit."""
@@ -268,17 +271,3 @@ def _summary(name: str, value: Any) -> Summary:
     if not isinstance(value, Moments):
         raise TypeError(f"{name} must be Moments, got {type(value).__name__}")
     return value._summary
-
-
-def write_json(path: str | os.PathLike[str], found: Any) -> None:
-    """Write what JSON has to a file: whole, or not at all."""
-    target = Path(path)
-    beside = target.with_name(f".{os.urandom(8).hex()}.json")
-    try:
-        with beside.open("x", encoding="utf-8") as file:
-            json.dump(found, file, allow_nan=False)
-            file.write("\n")
-        beside.replace(target)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise

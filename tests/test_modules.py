@@ -12,6 +12,7 @@ ORDER = [
     "_status",
     "_types",
     "plan.tuning",
+    "plan.summary",
     "plan.view",
     "plan.tiles",
     "plan.slabs",

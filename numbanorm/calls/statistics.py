@@ -10,6 +10,7 @@ import numpy as np
 
 from numbanorm.calls import checks, operations
 from numbanorm.plan import view as views
+from numbanorm.plan.summary import LOW_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from numbanorm.plan.view import View
 
     Array = NDArray[Any]
-
-# Bits of the second part of a sum; `LOW_BITS` of `kernels.operations.summaries`.
-LOW_BITS = 32
 
 
 def of_memory(

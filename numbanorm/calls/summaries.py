@@ -13,6 +13,7 @@ import numpy as np
 
 from numbanorm.calls import checks, lookup, operations, order, shapes
 from numbanorm.calls.statistics import exact_sums, of_sums
+from numbanorm.plan.summary import LEAST, MOST
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 # Elements that are gathered at once where some of x are left out.
 _GATHERED = 1 << 18
-
-_MOST = int(np.iinfo(np.int64).max)
 
 
 class Summary(NamedTuple):
@@ -93,8 +92,8 @@ def _chosen(x: Array, where: Array) -> Iterator[Array]:
 
 def merged(a: Summary, b: Summary) -> Summary:
     """Return a new summary of both; their counts of channels are alike."""
-    if a.total + b.total > _MOST:
-        raise OverflowError(f"counts must be at most {_MOST}, got {a.total} + {b.total}")
+    if a.total + b.total > MOST:
+        raise OverflowError(f"counts must be at most {MOST}, got {a.total} + {b.total}")
     found = Summary(*(part.copy() for part in a))
     lookup.kernels().merging.merge(*found, *b)
     return found
@@ -108,7 +107,7 @@ def of_records(records: Array, channels: int) -> Summary:
     found, more = nothing(channels), nothing(channels)
     merge = lookup.kernels().merging.merge
     for record in records:
-        more.counts[1], more.values[:3] = record[0], record[1:].reshape(3, channels)
+        more.counts[1], more.values[:LEAST] = record[0], record[1:].reshape(3, channels)
         merge(*found, *more)
     return found
 
@@ -122,17 +121,8 @@ def joined(parts: list[Summary]) -> Summary:
     return Summary(some[0].counts, sums, values)
 
 
-def mean(found: Summary) -> Array:
-    """Return the mean of each channel."""
-    return _moments(found, 0.0)[0]
-
-
-def variance(found: Summary, correction: float) -> Array:
-    """Return the variance of each channel."""
-    return _moments(found, correction)[1]
-
-
-def _moments(found: Summary, correction: float) -> tuple[Array, Array]:
+def moments(found: Summary, correction: float) -> tuple[Array, Array]:
+    """Return the mean and the variance of each channel."""
     integers, floats = found.counts.tolist()
     shape = found.values.shape[1:]
     if integers + floats == 0:
@@ -141,7 +131,7 @@ def _moments(found: Summary, correction: float) -> tuple[Array, Array]:
         return of_sums(exact_sums(found.sums), integers, shape, correction)
     if integers > 0:
         found = merged(_as_floats(found), found._replace(counts=np.array([0, floats])))
-    centre, rest, m2 = found.values[:3]
+    centre, rest, m2 = found.values[:LEAST]
     with np.errstate(all="ignore"):
         return centre + rest, m2 / (integers + floats - correction)
 
@@ -152,12 +142,12 @@ def _as_floats(found: Summary) -> Summary:
     for c, (plain, squares) in enumerate(exact_sums(found.sums)):
         centre = plain / count
         rest = float(Fraction(plain, count) - Fraction(centre))
-        values[:3, c] = centre, rest, (count * squares - plain * plain) / count
+        values[:LEAST, c] = centre, rest, (count * squares - plain * plain) / count
     return Summary(np.array([0, count]), found.sums, values)
 
 
 def extreme(found: Summary, row: int) -> Array:
-    """Return the least (row 3) or the greatest (4) value of each channel; of integers int64."""
+    """Return the `LEAST` or the `GREATEST` value of each channel, of integers int64."""
     if found.total == 0:
         return np.full(found.values.shape[1:], np.nan)
     values = found.values[row]

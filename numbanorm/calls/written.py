@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numbanorm.calls.statistics import LOW_BITS, exact_sums
+from numbanorm._files import numbers
+from numbanorm.calls.statistics import exact_sums
 from numbanorm.calls.summaries import Summary, nothing
+from numbanorm.plan.summary import DEVIATIONS, GREATEST, LEAST, LOW, LOW_BITS, MOST
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 _KIND, _VERSION = "numbanorm.Moments", 1
-_MOST = int(np.iinfo(np.int64).max)
 
 # Numbers that JSON has no words for, by Python's.
 _WORDS = "nan", "inf", "-inf"
@@ -31,15 +32,11 @@ def to_dict(found: Summary) -> dict[str, Any]:
         plain, squares = map(list, zip(*exact_sums(found.sums)))
         result["integers"] = {"count": integers, "sum": plain, "squares": squares}
     if floats:
-        mean, rest, m2 = map(_numbers, found.values[:3])
+        mean, rest, m2 = map(numbers, found.values[:LEAST])
         result["floats"] = {"count": floats, "mean": mean, "rest": rest, "m2": m2}
     if integers or floats:
-        result["min"], result["max"] = map(_numbers, found.values[3:])
+        result["min"], result["max"] = map(numbers, found.values[LEAST:])
     return result
-
-
-def _numbers(values: Array) -> list[float | str]:
-    return [value if math.isfinite(value) else str(value) for value in values.tolist()]
 
 
 def from_dict(given: Mapping[str, Any]) -> Summary:
@@ -67,14 +64,14 @@ def _read(given: Mapping[str, Any]) -> Summary:
         for row, name in ((0, "sum"), (2, "squares")):
             sums = [_integer(value) for value in _row(part, name, channels)]
             found.sums[row] = [value >> LOW_BITS for value in sums]
-            found.sums[row + 1] = [value & ((1 << LOW_BITS) - 1) for value in sums]
+            found.sums[row + 1] = [value & LOW for value in sums]
     if "floats" in given:
         part = given["floats"]
         found.counts[1] = _integer(part["count"])
         for row, name in enumerate(("mean", "rest", "m2")):
             found.values[row] = [_number(value) for value in _row(part, name, channels)]
     if found.counts.any():
-        for row, name in ((3, "min"), (4, "max")):
+        for row, name in ((LEAST, "min"), (GREATEST, "max")):
             found.values[row] = [_number(value) for value in _row(given, name, channels)]
     return found
 
@@ -110,17 +107,16 @@ def checked(count: Any, sums: Any, values: Any) -> Summary:
 def _possible(found: Summary) -> Summary:
     """Return a summary, whose numbers some values may have."""
     integers, floats = found.counts.tolist()
-    if integers < 0 or floats < 0 or found.total > _MOST:
-        raise ValueError(
-            f"count must be of 0 or more, together at most {_MOST}, got {found.counts}"
-        )
+    if integers < 0 or floats < 0 or found.total > MOST:
+        raise ValueError(f"count must be of 0 or more, together at most {MOST}, got {found.counts}")
     if found.total and found.values.shape[1] == 0:
         raise ValueError(f"count must be 0 where there are no channels, got {found.counts}")
     if integers:
         _possible_integers(found, integers, floats == 0)
-    if floats and (found.values[2] < 0.0).any():
-        raise ValueError(f"squared deviations must not be negative, got {found.values[2].min()}")
-    if found.total and (found.values[3] > found.values[4]).any():
+    deviations = found.values[DEVIATIONS]
+    if floats and (deviations < 0.0).any():
+        raise ValueError(f"squared deviations must not be negative, got {deviations.min()}")
+    if found.total and (found.values[LEAST] > found.values[GREATEST]).any():
         raise ValueError("the least value must not be above the greatest")
     return found
 
@@ -130,7 +126,7 @@ def _possible_integers(found: Summary, count: int, alone: bool) -> None:
     low_parts = found.sums[1::2]
     if (low_parts < 0).any() or (low_parts >> LOW_BITS).any():
         raise ValueError(f"low parts of sums must be of {LOW_BITS} bits, got {low_parts}")
-    for (plain, squares), low, high in zip(exact_sums(found.sums), *found.values[3:].tolist()):
+    for (plain, squares), low, high in zip(exact_sums(found.sums), *found.values[LEAST:].tolist()):
         # Such a sum of squares no integers of 16 bits have, or not with that sum.
         if not plain * plain <= count * squares <= count**2 << 32:
             raise ValueError(f"sums must be those of {count} integers, got {plain} and {squares}")

@@ -78,13 +78,17 @@ read_if_any = _access("read_if_any", writes=False, may_lack=True)
 written_if_any = _access("written_if_any", writes=True, may_lack=True)
 
 
-def _of_kinds(name: str, known: tuple[Any, ...], writes: bool) -> Any:
-    """Return an intrinsic ``(array)``: a pointer to an array of one of some dtypes."""
+def of_kinds(name: str, what: str, known: tuple[Any, ...], writes: bool, ndim: int = 0) -> Any:
+    """Return an intrinsic ``(array)``: a pointer to the first element of an array of some dtypes.
+
+    It is C-contiguous, or else has `ndim` dimensions; `what` says so in messages.
+    """
 
     def typed(_: Any, array: Any) -> Any:
-        if not isinstance(array, types.Array) or array.dtype not in known:
-            raise TypingError(f"an array must be of {', '.join(map(str, known))}, got {array}")
-        if array.layout != "C":
+        known_rank = isinstance(array, types.Array) and ndim in (0, array.ndim)
+        if not known_rank or array.dtype not in known:
+            raise TypingError(f"{what}, of {', '.join(map(str, known))}, got {array}")
+        if ndim == 0 and array.layout != "C":
             raise TypingError(f"an array must be C-contiguous, got {array}")
         if writes and not array.mutable:
             raise TypingError(f"an array that is written must be writeable, got {array}")
@@ -98,8 +102,10 @@ def _of_kinds(name: str, known: tuple[Any, ...], writes: bool) -> Any:
     return intrinsic(typed)
 
 
-read_pixels = _of_kinds("read_pixels", (*INTEGERS, *FLOATS), writes=False)
-written_integers = _of_kinds("written_integers", (types.int64,), writes=True)
+read_pixels = of_kinds("read_pixels", "x must be an array", (*INTEGERS, *FLOATS), writes=False)
+written_integers = of_kinds(
+    "written_integers", "counts and sums must be arrays", (types.int64,), writes=True
+)
 
 
 def _seen_as(kind: Any) -> Any:

@@ -1,11 +1,5 @@
 """Images that a user's compiled code passes, of any strides; see `user_arrays`."""
 
-from typing import Any
-
-from numba.core import cgutils, types
-from numba.core.errors import TypingError
-from numba.extending import intrinsic
-
 from numbanorm._status import MEMORY, OK, Status
 from numbanorm.kernels import ahead
 from numbanorm.kernels.compile.options import inlined, leaf
@@ -16,32 +10,14 @@ from numbanorm.kernels.simd.pointers import address, at, is_null
 from numbanorm.kernels.simd.room import allocate, as_integers, release
 from numbanorm.kernels.simd.storage import FLOATS, INTEGERS
 from numbanorm.kernels.tiles import workers_for
-from numbanorm.kernels.user_arrays import read
+from numbanorm.kernels.user_arrays import of_kinds, read
 
 SIZE, SCALE = int(Status.SIZE), int(Status.SCALE)
 
 
-def _pixels(name: str, known: tuple[Any, ...], writes: bool) -> Any:
-    """Return an intrinsic: a pointer to the first element of images, of any strides."""
-
-    def typed(_: Any, array: Any) -> Any:
-        kinds = ", ".join(map(str, known))
-        if not isinstance(array, types.Array) or array.ndim != 4 or array.dtype not in known:
-            raise TypingError(f"images must be an array of 4 dimensions, of {kinds}, got {array}")
-        if writes and not array.mutable:
-            raise TypingError(f"an array that is written must be writeable, got {array}")
-
-        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            return cgutils.create_struct_proxy(array)(context, builder, args[0]).data
-
-        return types.CPointer(array.dtype)(array), codegen
-
-    typed.__name__ = name
-    return intrinsic(typed)
-
-
-pixels = _pixels("pixels", (*INTEGERS, *FLOATS), writes=False)
-written_pixels = _pixels("written_pixels", FLOATS, writes=True)
+_IMAGES = "images must be an array of 4 dimensions"
+pixels = of_kinds("pixels", _IMAGES, (*INTEGERS, *FLOATS), writes=False, ndim=4)
+written_pixels = of_kinds("written_pixels", _IMAGES, FLOATS, writes=True, ndim=4)
 
 
 @inlined

@@ -50,7 +50,7 @@ class SyncBatchNorm(BatchNorm):
         count = found.total
         if count == 1:
             raise ValueError("x must have more than 1 value per channel on all ranks, got 1")
-        mean, var = summaries.mean(found), summaries.variance(found, 0.0)
+        mean, var = summaries.moments(found, 0.0)
         y = call.affine(mean, var, self.eps)
         if self.training and self.track_running_stats:
             momentum = np.nan if self.momentum is None else self.momentum

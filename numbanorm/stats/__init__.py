@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import warnings
 
+from numbanorm._files import write_json
 from numbanorm.functional import get_num_threads
-from numbanorm.moments import write_json
 from numbanorm.stats import report, sources, work, written
 from numbanorm.stats.options import Options, Refusal, needed
 from numbanorm.stats.state import State, resumed

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from numbanorm.moments import write_json
+from numbanorm._files import write_json
 from numbanorm.stats import tallies
 from numbanorm.stats.options import Refusal, Settings
 from numbanorm.stats.parts import Part

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from numbanorm._files import numbers
 from numbanorm.stats.report import scaled
 from numbanorm.stats.state import State
 from numbanorm.stats.tallies import Kind, Tally
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Array = NDArray[Any]
 
 
 def results(state: State) -> dict[str, Any]:
@@ -36,16 +31,12 @@ def _kind(kind: Kind, tally: Tally) -> dict[str, Any]:
         "images": tally.images,
         "first": tally.first,
         "count": int(moments.count[0]),
-        "mean": _numbers(mean),
-        "std": _numbers(std),
-        "min": _numbers(moments.min),
-        "max": _numbers(moments.max),
+        "mean": numbers(mean),
+        "std": numbers(std),
+        "min": numbers(moments.min),
+        "max": numbers(moments.max),
         "max_value": kind.top,
-        "scaled_mean": _numbers(scaled(kind, mean)),
-        "scaled_std": _numbers(scaled(kind, std)),
+        "scaled_mean": numbers(scaled(kind, mean)),
+        "scaled_std": numbers(scaled(kind, std)),
         "moments": moments.to_dict(),
     }
-
-
-def _numbers(values: Array) -> list[float | str]:
-    return [value if math.isfinite(value) else str(value) for value in values.tolist()]

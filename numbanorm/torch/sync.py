@@ -64,7 +64,7 @@ class _Normalize(torch.autograd.Function):
             known = merged(group, x.shape[1], lambda: summaries.of_array(array(x), "NCHW"))
         if known.total == 1:
             raise ValueError(f"Expected more than 1 value per channel in all, got {x.shape}")
-        mean, var = summaries.mean(known), summaries.variance(known, 0.0)
+        mean, var = summaries.moments(known, 0.0)
         y, _, _ = norms.forward(norm, x, weight, bias, (tensor(mean), tensor(var)))
         ctx.save_for_backward(x, weight, *norms.saved(norm, mean, var))
         ctx.norm, ctx.group, ctx.count = norm, group, known.total

@@ -29,6 +29,7 @@ from numbanorm.kernels.simd.room import as_doubles
 from numbanorm.kernels.tiles import (
     batch_view,
 )
+from numbanorm.plan.summary import MOST
 
 # What a struct has: channels, counts, sums, values.
 WORDS, COUNTS, SUMS, VALUES = 5, 1, 3, 4
@@ -52,7 +53,7 @@ def check_moments(moments):
     if product(5, channels) < 0:
         return SIZE
     integers, floats = integer_in(moments, 1), integer_in(moments, 2)
-    if integers < 0 or floats < 0 or floats > merging.MOST - integers:
+    if integers < 0 or floats < 0 or floats > MOST - integers:
         return SIZE
     _, sums, values = parts(moments)
     return first_of(check_there(sums, channels), check_there(values, channels))
@@ -99,7 +100,7 @@ def moments_merge(moments, other):
         return status
     here, there = parts(moments), parts(other)
     total = integer_in(moments, 1) + integer_in(moments, 2)
-    if integer_in(other, 1) + integer_in(other, 2) > merging.MOST - total:
+    if integer_in(other, 1) + integer_in(other, 2) > MOST - total:
         return SIZE
     merging.merge_summaries(channels, *here, *there)
     return OK

@@ -9,7 +9,7 @@ import math
 
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.deviations import entry, in_range
-from numbanorm.kernels.loops.statistics import gradient_scale, not_negative
+from numbanorm.kernels.loops.statistics import gradient_scale, not_negative, two_sum
 from numbanorm.kernels.simd.pointers import at, get, is_null, magnitude, put
 from numbanorm.kernels.simd.storage import spare_digits
 from numbanorm.kernels.threads.float_modes import apart
@@ -101,9 +101,8 @@ def has_nan(view, x, s):
 @inlined
 def add(total, lost, value):
     """Return the sum of a total and a value, and what rounding has lost of it so far."""
-    result = total + value
-    part = result - total
-    return result, lost + ((total - (result - part)) + (value - part))
+    result, more = two_sum(total, value)
+    return result, lost + more
 
 
 @leaf

@@ -12,6 +12,14 @@ from numbanorm.kernels.simd.storage import largest, spare_digits
 
 
 @inlined
+def two_sum(a, b):
+    """Return a + b and what rounding took from it (Knuth's TwoSum)."""
+    total = a + b
+    part = total - a
+    return total, (a - (total - part)) + (b - part)
+
+
+@inlined
 def merge(count, mean, m2, more, more_mean, more_m2):
     """Merge two (count, mean, sum of squared deviations); returns the merged mean and m2.
 

@@ -5,7 +5,7 @@ of dy * (x - mean) and of x - mean. `finish` turns the first two into those of d
 """
 
 from numbanorm._status import MEMORY, OK
-from numbanorm.kernels.compile.options import leaf
+from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.along import (
     gradient_reading,
     line_gradient,
@@ -15,6 +15,7 @@ from numbanorm.kernels.loops.pieces import input_gradient
 from numbanorm.kernels.loops.runs import alone, write
 from numbanorm.kernels.operations.backward_blocks import block_worker
 from numbanorm.kernels.operations.given import backward_given, line_runs, line_start
+from numbanorm.kernels.operations.shares import each_tile
 from numbanorm.kernels.operations.totals import (
     finish,
     input_coefficients,
@@ -35,22 +36,19 @@ from numbanorm.plan.tuning import AHEAD, CLAIM, SHORT
 # --- sums ---------------------------------------------------------------------------------------
 
 
+@inlined
+def visit_sums(view, runs, line, tile, unit, args):
+    """Write the three sums of a tile of a line."""
+    dy, forward, partial = args
+    i, mean = line_start(view, line), get(forward.mean, line // view[3])
+    here, rstd = at((dy, forward.x), i), get(forward.rstd, line // view[3])
+    put_totals(partial, 1, 3 * unit, tile_gradient(here[0], here[1], runs, tile, mean, rstd))
+
+
 @leaf
 def sums_worker(queue, view, args):
     """Write the three sums of every tile of every line, in order."""
-    dy, forward, partial = args
-    runs, width = line_runs(view), view[3]
-    rows, _, tiles = along_tiles(runs.outer, runs.chunk)
-    step = max(1, CLAIM // max(1, rows * min(runs.chunk, CLAIM)))
-    units = view[0] * view[2] * width * tiles
-    unit, stop = following(queue, units, step, False, -1, 0)
-    while unit < units:
-        line = unit // tiles
-        i, mean = line_start(view, line), get(forward.mean, line // width)
-        here, rstd = at((dy, forward.x), i), get(forward.rstd, line // width)
-        found = tile_gradient(here[0], here[1], runs, unit % tiles, mean, rstd)
-        put_totals(partial, 1, 3 * unit, found)
-        unit, stop = following(queue, units, step, False, unit, stop)
+    each_tile(queue, view, line_runs(view), view[0] * view[2] * view[3], visit_sums, args)
 
 
 @leaf

@@ -21,6 +21,7 @@ from numbanorm.kernels.loops.far import finish_moments, settle_far
 from numbanorm.kernels.loops.runs import Write, alone, write
 from numbanorm.kernels.loops.statistics import merge
 from numbanorm.kernels.operations.given import forward_given, runs_of, statistic_start
+from numbanorm.kernels.operations.shares import each_tile
 from numbanorm.kernels.simd.memory import fence, lanes
 from numbanorm.kernels.simd.pointers import at, get, is_null, pointer, put
 from numbanorm.kernels.simd.room import allocate, release, stack_computed, stack_doubles
@@ -33,22 +34,20 @@ from numbanorm.plan.tuning import AHEAD, BUNDLE, BUNDLE_ELEMENTS, CLAIM, LONG_RU
 # --- moments ------------------------------------------------------------------------------------
 
 
+@inlined
+def visit_moments(view, runs, s, tile, unit, args):
+    """Write (count, mean, m2) of a tile of statistic s."""
+    x, partial = args
+    count, mean, m2 = tile_moments(at(x, statistic_start(view, s)), runs, tile)
+    put(partial, 3 * unit, count)
+    put(partial, 3 * unit + 1, mean)
+    put(partial, 3 * unit + 2, m2)
+
+
 @leaf
 def moments_worker(queue, view, args):
-    """Write (count, mean, m2) of every tile of every statistic, in order."""
-    x, partial = args
-    runs = runs_of(view)
-    rows, _, tiles = along_tiles(runs.outer, runs.chunk)
-    step = max(1, CLAIM // max(1, rows * min(runs.chunk, CLAIM)))
-    units = view[0] * view[2] * tiles
-    unit, stop = following(queue, units, step, False, -1, 0)
-    while unit < units:
-        base = at(x, statistic_start(view, unit // tiles))
-        count, mean, m2 = tile_moments(base, runs, unit % tiles)
-        put(partial, 3 * unit, count)
-        put(partial, 3 * unit + 1, mean)
-        put(partial, 3 * unit + 2, m2)
-        unit, stop = following(queue, units, step, False, unit, stop)
+    """Write the moments of every tile of every statistic, in order."""
+    each_tile(queue, view, runs_of(view), view[0] * view[2], visit_moments, args)
 
 
 @leaf

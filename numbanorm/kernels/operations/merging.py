@@ -8,12 +8,8 @@ import math
 
 from numbanorm._status import MEMORY, OK, Status
 from numbanorm.kernels.compile.options import inlined, leaf
-from numbanorm.kernels.operations.summaries import (
-    EXTREMES,
-    joined,
-    put_sum,
-    summarize,
-)
+from numbanorm.kernels.loops.statistics import two_sum
+from numbanorm.kernels.operations.summaries import joined, put_sum, summarize
 from numbanorm.kernels.simd.pointers import (
     at,
     get,
@@ -26,19 +22,23 @@ from numbanorm.kernels.simd.pointers import (
 from numbanorm.kernels.simd.room import allocate, as_integers, release
 from numbanorm.kernels.simd.storage import is_integer
 from numbanorm.kernels.threads.drivers import exact, serial
+from numbanorm.plan.summary import DEVIATIONS, GREATEST, LEAST, MOST, REST
 
 SIZE = int(Status.SIZE)
 
-# The largest count.
-MOST = 2**63 - 1
+
+@inlined
+def moments_at(values, n, s):
+    """Return the mean of the floats of statistic s, what it lacks, and their deviations."""
+    return get(values, s), get(values, REST * n + s), get(values, DEVIATIONS * n + s)
 
 
 @inlined
-def two_sum(a, b):
-    """Return a + b and what rounding took from it (Knuth's TwoSum)."""
-    total = a + b
-    part = total - a
-    return total, (a - (total - part)) + (b - part)
+def put_moments(values, n, s, mean, rest, deviations):
+    """Write what `moments_at` returns."""
+    put(values, s, mean)
+    put(values, REST * n + s, rest)
+    put(values, DEVIATIONS * n + s, deviations)
 
 
 @leaf
@@ -48,20 +48,16 @@ def merge_floats(count, values, more, others, n, s):
     Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample
     variances", 1979; the mean is a sum of two float64s, so that no number of merges wears it down.
     """
-    mean, rest, m2 = get(values, s), get(values, n + s), get(values, 2 * n + s)
-    other, other_rest, other_m2 = get(others, s), get(others, n + s), get(others, 2 * n + s)
+    mean, rest, m2 = moments_at(values, n, s)
+    other, other_rest, other_m2 = moments_at(others, n, s)
     share = more / (count + more)
-    if not (math.isfinite(mean) and math.isfinite(other)):
-        put(values, s, mean + other)
-        put(values, n + s, 0.0)
-        put(values, 2 * n + s, math.nan)
-        return
     delta, lost = two_sum(other, -mean)
+    if not (math.isfinite(mean) and math.isfinite(other)):
+        put_moments(values, n, s, mean + other, 0.0, math.nan)
+        return
     if not math.isfinite(delta):
         # The means are of either sign, near the largest number.
-        put(values, s, mean * (1.0 - share) + other * share)
-        put(values, n + s, 0.0)
-        put(values, 2 * n + s, math.inf)
+        put_moments(values, n, s, mean * (1.0 - share) + other * share, 0.0, math.inf)
         return
     delta += lost + (other_rest - rest)
     step = delta * share
@@ -70,9 +66,7 @@ def merge_floats(count, values, more, others, n, s):
         mean, rest, step = other, other_rest, -delta * (count / (count + more))
     high, low = two_sum(mean, step)
     high, low = two_sum(high, low + rest)
-    put(values, s, high)
-    put(values, n + s, low)
-    put(values, 2 * n + s, m2 + other_m2 + delta * delta * (count * share))
+    put_moments(values, n, s, high, low, m2 + other_m2 + delta * delta * (count * share))
 
 
 @leaf
@@ -94,12 +88,12 @@ def copy_rows(sums, others, n, first, last):
 @leaf
 def merge_extremes(values, others, n, s):
     """Merge the extremes of statistic s; NaN stays."""
-    low, high = get(values, EXTREMES * n + s), get(values, (EXTREMES + 1) * n + s)
-    least, greatest = get(others, EXTREMES * n + s), get(others, (EXTREMES + 1) * n + s)
+    low, high = get(values, LEAST * n + s), get(values, GREATEST * n + s)
+    least, greatest = get(others, LEAST * n + s), get(others, GREATEST * n + s)
     if least < low or least != least:
-        put(values, EXTREMES * n + s, least)
+        put(values, LEAST * n + s, least)
     if greatest > high or greatest != greatest:
-        put(values, (EXTREMES + 1) * n + s, greatest)
+        put(values, GREATEST * n + s, greatest)
 
 
 @exact
@@ -116,13 +110,13 @@ def merge_summaries(n, count, sums, values, more, more_sums, more_values):
                 merge_integers(sums, more_sums, n, s)
     if more_floats > 0:
         if floats == 0:
-            copy_rows(values, more_values, n, 0, EXTREMES)
+            copy_rows(values, more_values, n, 0, LEAST)
         else:
             for s in range(n):
                 merge_floats(float(floats), values, float(more_floats), more_values, n, s)
     if more_integers + more_floats > 0:
         if integers + floats == 0:
-            copy_rows(values, more_values, n, EXTREMES, EXTREMES + 2)
+            copy_rows(values, more_values, n, LEAST, GREATEST + 1)
         else:
             for s in range(n):
                 merge_extremes(values, more_values, n, s)

@@ -4,11 +4,17 @@ import math
 
 from numbanorm._status import MEMORY, OK
 from numbanorm.kernels.compile.options import leaf
-from numbanorm.kernels.operations.merging import copy_rows, merge_floats
-from numbanorm.kernels.operations.summaries import EXTREMES, LOW, LOW_BITS, joined
-from numbanorm.kernels.simd.pointers import get, integer_in, is_null, put
+from numbanorm.kernels.operations.merging import (
+    copy_rows,
+    merge_floats,
+    moments_at,
+    put_moments,
+)
+from numbanorm.kernels.operations.summaries import joined
+from numbanorm.kernels.simd.pointers import integer_in, is_null, put
 from numbanorm.kernels.simd.room import allocate, release
 from numbanorm.kernels.threads.drivers import exact
+from numbanorm.plan.summary import LEAST, LOW, LOW_BITS
 
 
 @leaf
@@ -30,9 +36,8 @@ def integer_moments(count, sums, n, s, values):
     square_high, square_low = square_high - centre * part_high, square_low - centre * part_low
     squares = float(square_high + (square_low >> LOW_BITS)) * size + float(square_low & LOW)
     share = float(moved) / float(count)
-    put(values, s, float(centre))
-    put(values, n + s, share)
-    put(values, 2 * n + s, max(0.0, squares - float(moved) * share))
+    deviations = max(0.0, squares - float(moved) * share)
+    put_moments(values, n, s, float(centre), share, deviations)
 
 
 @exact
@@ -44,15 +49,16 @@ def mean_var(n, count, sums, values, correction, mean, var):
     if is_null(room):
         return MEMORY
     if integers == 0:
-        copy_rows(room, values, n, 0, EXTREMES)
+        copy_rows(room, values, n, 0, LEAST)
     for s in range(n):
         if integers > 0:
             integer_moments(integers, sums, n, s, room)
         if integers > 0 and floats > 0:
             merge_floats(float(integers), room, float(floats), values, n, s)
+        centre, rest, deviations = moments_at(room, n, s)
         if not is_null(mean):
-            put(mean, s, get(room, s) + get(room, n + s))
+            put(mean, s, centre + rest)
         if not is_null(var):
-            put(var, s, get(room, 2 * n + s) / divisor)
+            put(var, s, deviations / divisor)
     release(room)
     return OK

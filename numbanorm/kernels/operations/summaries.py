@@ -21,6 +21,7 @@ from numbanorm.kernels.loops.far import has_nan, settle_far
 from numbanorm.kernels.loops.runs import TURNS
 from numbanorm.kernels.operations import forward_across, forward_along, slabs
 from numbanorm.kernels.operations.given import runs_of, statistic_start
+from numbanorm.kernels.operations.shares import each_tile
 from numbanorm.kernels.simd.memory import lanes
 from numbanorm.kernels.simd.pointers import (
     at,
@@ -39,47 +40,39 @@ from numbanorm.kernels.tiles import (
     across_tiles,
     along_tiles,
     folds,
-    following,
     moments_route,
     spread_of,
 )
 from numbanorm.plan.routes import ALONG
-from numbanorm.plan.tuning import CLAIM
+from numbanorm.plan.summary import DEVIATIONS, GREATEST, LEAST, LOW, LOW_BITS, REST
 
-# A sum is two integers, for it may be more than one holds: so many bits are the second.
-LOW_BITS = 32
-LOW = (1 << LOW_BITS) - 1
-
-# Numbers of a tile of one statistic: a count, moments or sums, extremes; the last two alone.
-FOUND, EXTREMES = 5, 3
+# Numbers of a tile of one statistic: a count, moments or sums, extremes.
+FOUND = 5
 
 # --- along memory -------------------------------------------------------------------------------
 
 
+@inlined
+def visit_along(view, runs, s, tile, unit, args):
+    """Write (count, mean, m2, least, greatest), of integers sums, of a tile of statistic s."""
+    x, partial = args
+    first, here, start, end = cut(runs, tile)
+    base = at(x, statistic_start(view, s) + first * runs.stride + start)
+    n, to = end - start, at(partial, FOUND * unit)
+    plain, squares, low, high = sum_runs(pieces.summary, base, here, runs.stride, n, (), 0, TURNS)
+    if not is_integer(x):
+        plain, squares = settle(plain, squares, base, runs.stride, here, n)
+    put(to, 0, float(here * n))
+    put(to, 1, plain)
+    put(to, 2, squares)
+    put(to, 3, low)
+    put(to, 4, high)
+
+
 @leaf
 def along_worker(queue, view, args):
-    """Write (count, mean, m2, least, greatest), of integers sums, of every tile, in order."""
-    x, partial = args
-    runs = runs_of(view)
-    rows, _, tiles = along_tiles(runs.outer, runs.chunk)
-    step = max(1, CLAIM // max(1, rows * min(runs.chunk, CLAIM)))
-    units = view[0] * view[2] * tiles
-    unit, stop = following(queue, units, step, False, -1, 0)
-    while unit < units:
-        first, here, start, end = cut(runs, unit % tiles)
-        base = at(x, statistic_start(view, unit // tiles) + first * runs.stride + start)
-        n, to = end - start, at(partial, FOUND * unit)
-        plain, squares, low, high = sum_runs(
-            pieces.summary, base, here, runs.stride, n, (), 0, TURNS
-        )
-        if not is_integer(x):
-            plain, squares = settle(plain, squares, base, runs.stride, here, n)
-        put(to, 0, float(here * n))
-        put(to, 1, plain)
-        put(to, 2, squares)
-        put(to, EXTREMES, low)
-        put(to, EXTREMES + 1, high)
-        unit, stop = following(queue, units, step, False, unit, stop)
+    """Write what `visit_along` does for every tile of every statistic, in order."""
+    each_tile(queue, view, runs_of(view), view[0] * view[2], visit_along, args)
 
 
 @leaf
@@ -96,9 +89,9 @@ def along(view, x, sums, values, workers):
             here = at(partial, FOUND * s * tiles)
             add_tiles(sums, statistics, s, at(here, 1), at(here, 2), FOUND, tiles)
     else:
-        forward_along.merge_tiles(view, partial, FOUND, values, at(values, 2 * statistics))
+        forward_along.merge_tiles(view, partial, FOUND, values, at(values, DEVIATIONS * statistics))
     for s in range(statistics):
-        here = at(partial, FOUND * s * tiles + EXTREMES)
+        here = at(partial, FOUND * s * tiles + 3)
         join_extremes(values, statistics, s, here, at(here, 1), FOUND, tiles)
     release(partial)
     return OK
@@ -157,7 +150,7 @@ def across(view, x, sums, values, workers):
     partial = at(work, size)
     launch(across_worker, workers, view, (x, partial, slabs.Room(slab, each, work, work)))
     if not is_integer(x):
-        forward_across.merge_tiles(view, x, partial, 4, values, at(values, 2 * statistics))
+        forward_across.merge_tiles(view, x, partial, 4, values, at(values, DEVIATIONS * statistics))
     for s in range(statistics):
         here = at(partial, 4 * (s // group * tiles * group) + s % group)
         if is_integer(x):
@@ -203,15 +196,15 @@ def join_extremes(values, n, s, lows, highs, step, tiles):
     low, high = math.inf, -math.inf
     for t in range(tiles):
         low, high = min(low, get(lows, t * step)), max(high, get(highs, t * step))
-    put(values, EXTREMES * n + s, low)
-    put(values, (EXTREMES + 1) * n + s, high)
+    put(values, LEAST * n + s, low)
+    put(values, GREATEST * n + s, high)
 
 
 @leaf
 def finish(view, x, values):
     """Set the moments of floats that left the range, and the extremes of what has NaN."""
     n, count = view[0] * view[2], float(view[1] * view[3] * view[4])
-    rests, m2 = at(values, n), at(values, 2 * n)
+    rests, m2 = at(values, REST * n), at(values, DEVIATIONS * n)
     for s in range(n):
         put(rests, s, get(m2, s) / count)
     settle_far(view, x, 0, n, values, rests)
@@ -221,8 +214,8 @@ def finish(view, x, values):
             put(m2, s, variance(var) * count)
         put(rests, s, 0.0)
         if not math.isfinite(get(values, s)) and has_nan(view, x, s):
-            put(values, EXTREMES * n + s, math.nan)
-            put(values, (EXTREMES + 1) * n + s, math.nan)
+            put(values, LEAST * n + s, math.nan)
+            put(values, GREATEST * n + s, math.nan)
 
 
 @operation
