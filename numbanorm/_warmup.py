@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numbanorm.calls import checks, lookup, operations
+from numbanorm.calls.finishing import handed_over
 from numbanorm.plan import routes
 from numbanorm.plan import view as views
 from numbanorm.threads import counts, workers
@@ -64,7 +65,7 @@ def _routes(norm: str) -> set[tuple[str, int]]:
 
 def _given(operation: str, dtype: np.dtype[Any]) -> list[tuple[Any, ...]]:
     """Return examples of an operation's arguments; see `numbanorm.calls.operations`."""
-    x, parameter = operations.handed_over(np.empty(0, dtype)), np.empty(0, checks.DTYPES[dtype])
+    x, parameter = handed_over(np.empty(0, dtype)), np.empty(0, checks.DTYPES[dtype])
     wide = np.empty(0)
     if operation == "normalize":
         return [(x, x, parameter, parameter, wide, wide, 0.0, True)]
@@ -108,7 +109,10 @@ def _measure() -> None:
 
 def _operation(operation: str, way: int, dtype: np.dtype[Any]) -> Step:
     kernels = lookup.kernels()
-    module = (kernels.backward if operation == "backward" else kernels.forward)[way]
+    ways = {"backward": kernels.backward, "moments": kernels.moments}.get(
+        operation, kernels.forward
+    )
+    module = ways[way]
     driver = getattr(module, operation).driver
     name = f"{module.__name__.rpartition('.')[2]}.{operation}, {dtype}"
 
@@ -122,7 +126,7 @@ def _operation(operation: str, way: int, dtype: np.dtype[Any]) -> Step:
 def _images(dtype: np.dtype[Any]) -> None:
     """Compile what is done with decoded images."""
     kernels, x, table = lookup.kernels(), np.empty(0, np.uint8), np.empty(0, np.int64)
-    y, numbers = operations.handed_over(np.empty(0, dtype)), np.empty(0)
+    y, numbers = handed_over(np.empty(0, dtype)), np.empty(0)
     args = table, y, x, numbers, numbers, 1, 255.0, True
     _compile(kernels.images.normalize.driver, (0,) * 5, args, 1)
     _compile(kernels.summaries.summarize.driver, (0,) * 5, (x, table, numbers), 1)
@@ -133,7 +137,7 @@ def _finish(dtype: np.dtype[Any]) -> None:
     finishing = lookup.kernels().finishing
     wide, counter = np.empty(0), np.zeros((), np.int64)
     # Running statistics may be of either type, each on its own.
-    either = [operations.handed_over(np.empty(0, kind)) for kind in {dtype, checks.DTYPES[dtype]}]
+    either = [handed_over(np.empty(0, kind)) for kind in {dtype, checks.DTYPES[dtype]}]
     for mean, var in itertools.product(either, either):
         _compile(finishing.update, mean, var, counter, wide, wide, 1, 1, 1, 0.1)
     for found in (*either, wide):

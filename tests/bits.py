@@ -19,7 +19,7 @@ import numpy as np
 import streams
 
 import numbanorm as nbn
-from numbanorm.calls import operations
+from numbanorm.calls import finishing, operations
 from numbanorm.plan import routes
 from numbanorm.plan import view as views
 
@@ -203,7 +203,7 @@ def _backward(view, made, where, rows):
     shape = (view[0] * view[2],)
     _, own = where.placed(x)
     centres, variances = operations.moments(own, view, shape)
-    rstd = operations.statistics(centres, variances, 1e-5)[1]
+    rstd = finishing.statistics(centres, variances, 1e-5)[1]
     rounded = centres.astype(x.dtype)
     given = [
         ("", weight, centres, rstd, True, True),
@@ -227,10 +227,10 @@ def _finished(made):
     wide = mean.astype(np.float64), var.astype(np.float64)
     if mean.size > 1:
         running = mean.copy(), var.copy()
-        operations.update_running(*running, None, wide[1], wide[0], mean.size, 0.125)
+        finishing.update_running(*running, None, wide[1], wide[0], mean.size, 0.125)
         yield "running mean", running[0]
         yield "running var", running[1]
-    yield "divisor weight", (found := operations.divisors(wide[0], x.dtype))[0]
+    yield "divisor weight", (found := finishing.divisors(wide[0], x.dtype))[0]
     yield "divisor var", found[1]
 
 

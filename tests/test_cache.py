@@ -29,14 +29,14 @@ for layout in sys.argv[1:]:
 SMALL = """
 import sys
 import numpy as np
-from numbanorm.calls import operations
+from numbanorm.calls import finishing
 for dtype in sys.argv[1:]:
     mean, var = np.zeros(2, dtype), np.ones(2, dtype)
     count = np.zeros((), np.int64)
-    operations.update_running(mean, var, count, np.array([1.0, 2]), np.array([3.0, 4]), 4, 0.5)
+    finishing.update_running(mean, var, count, np.array([1.0, 2]), np.array([3.0, 4]), 4, 0.5)
     assert mean.tolist() == [0.5, 1] and count == 1, (dtype, mean)
     np.testing.assert_allclose(var, [2.5, 0.5 + 2 * 4 / 3], rtol=1e-6)
-    found, rstd = operations.statistics(mean, var, 0.0)
+    found, rstd = finishing.statistics(mean, var, 0.0)
     np.testing.assert_allclose(rstd, 1 / np.sqrt(var), rtol=1e-6)
     np.testing.assert_array_equal(found, mean)
 """
@@ -175,8 +175,8 @@ SOURCES = {
     "a folder of kernels": {"kernels/new/deep.py": "SIZE = 1"},
     "what kernels import": {"plan/routes.py": "# Changed."},
     "what that imports": {"plan/tuning.py": "# Changed."},
-    "what functions for Numba import": {"threads/quota.py": "# Changed."},
-    "functions for Numba, beside kernels": {"jit.py": "# Changed."},
+    "what functions for Numba import": {"_status.py": "# Changed."},
+    "functions for Numba, beside kernels": {"jit/norms.py": "# Changed."},
     "a new import": {"kernels/simd/vec.py": "from numbanorm import cli"},
     "by lines": {"plan/view.py": "from numbanorm.calls import (  # all\n    given,\n    order,\n)"},
     "a relative import": {"kernels/simd/vec.py": "if 1:\n    from ...calls import order as other"},

@@ -32,6 +32,7 @@ ORDER = [
     "calls.shapes",
     "calls.order",
     "calls.lookup",
+    "calls.finishing",
     "calls.operations",
     "calls.statistics",
     "calls.summaries",

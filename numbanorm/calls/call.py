@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numbanorm.calls import checks, operations, order
+from numbanorm.calls import checks, finishing, operations, order
 from numbanorm.calls.given import as_array
 from numbanorm.calls.plain import is_plain
 
@@ -141,5 +141,5 @@ def _checked(
         mean = checks.statistic("running_mean", mean, shape, dtype)
         var = checks.statistic("running_var", var, shape, dtype)
         if not mean.dtype == var.dtype == checks.DTYPES[dtype]:
-            mean, var = operations.widened(mean), operations.widened(var)
+            mean, var = finishing.widened(mean), finishing.widened(var)
     return weight, bias, mean, var

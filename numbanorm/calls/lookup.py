@@ -29,10 +29,13 @@ class _Kernels:
             forward_rows,
             images,
             merging,
+            moments_across,
+            moments_along,
             summaries,
         )
 
         along, across, rows = routes.ALONG, routes.ACROSS, routes.ROWS
+        self.moments = {along: moments_along, across: moments_across}
         self.forward = {along: forward_along, across: forward_across, rows: forward_rows}
         self.backward = {along: backward_along, across: backward_across, rows: backward_rows}
         self.backward[routes.FEW] = backward_few
@@ -57,7 +60,7 @@ _kept = lru_cache(maxsize=1 << 10)
 @_kept
 def moments(view: View) -> Any:
     """Return the operation that finds statistics alone."""
-    return kernels().forward[routes.moments_route(view)].moments
+    return kernels().moments[routes.moments_route(view)].moments
 
 
 @_kept

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numbanorm.calls import checks, images, operations, order, running, shapes, statistics
+from numbanorm.calls import checks, finishing, images, order, running, shapes, statistics
 from numbanorm.calls.backward_call import BackwardCall
 from numbanorm.calls.call import Call, nothing
 
@@ -215,7 +215,7 @@ def standardize(x: Array, mean: Any, std: Any, layout: str, out: Any, given: Any
     std = checks.numbers("std", std, plan.parameters)
     if x.dtype in checks.INTEGERS:
         return images.of_channels(x, plan, mean, std, layout, out)
-    weight, var = operations.divisors(std, checks.DTYPES[x.dtype])
+    weight, var = finishing.divisors(std, checks.DTYPES[x.dtype])
     call = Call(x, plan, weight, None, out, given)
     if out is not None:
         checks.apart(out, (mean, std))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from numbanorm.calls import checks, lookup
+from numbanorm.calls.finishing import NONE, flat, handed_over, present, widened
 from numbanorm.plan.routes import workers_for
 from numbanorm.plan.tuning import PARALLEL_ELEMENTS
 from numbanorm.plan.view import View
@@ -19,16 +20,7 @@ from numbanorm.threads import counts, workers
 
 Array = NDArray[Any]
 
-_NONE = {dtype: np.empty(0, dtype) for dtype in checks.DTYPES.values()}
-
-# As what arrays of 16-bit floats are handed over; `kernels.simd.sixteen` reads it.
-# bfloat16 is of the kind V to NumPy.
-_BYTES = {"f": np.dtype(np.int8), "V": np.dtype(np.bool_)}
-
 _FLOAT64 = np.dtype(np.float64)
-
-# Counts what nobody asks for.
-_UNCOUNTED = np.zeros((), np.int64)
 
 
 def _workers(x: Array) -> int:
@@ -39,25 +31,9 @@ def _workers(x: Array) -> int:
     return workers_for(size, counts.get())
 
 
-def _present(parameter: Array | None, like: Array) -> Array:
-    """Return the parameter, or for None the empty array that means none to a kernel."""
-    return _NONE[checks.DTYPES[like.dtype]] if parameter is None else parameter
-
-
-def handed_over(array: Array) -> Array:
-    """Return an array as kernels take it: floats of 16 bits, which Numba has none of, as bytes."""
-    kind = _BYTES.get(array.dtype.kind) if array.itemsize == 2 else None
-    return array if kind is None else array.view(kind)
-
-
 def computed(parameter: Array | None, dtype: np.dtype[Any]) -> Array | None:
     """Return a parameter, if there is one, in the dtype that is computed with."""
     return parameter if parameter is None else parameter.astype(dtype, copy=False)
-
-
-def _flat(a: Array, b: Array) -> tuple[Array, Array]:
-    """Return C-contiguous statistics in 1-d, as kernels take them."""
-    return (a, b) if a.ndim == b.ndim == 1 else (a.ravel(), b.ravel())
 
 
 def moments(x: Array, view: View, shape: tuple[int, ...]) -> tuple[Array, Array]:
@@ -67,7 +43,7 @@ def moments(x: Array, view: View, shape: tuple[int, ...]) -> tuple[Array, Array]
     """
     mean, var = np.empty(shape), np.empty(shape)
     number, x = _workers(x), handed_over(x)
-    workers.run(lookup.moments(view), view, (x, *_flat(mean, var)), number)
+    workers.run(lookup.moments(view), view, (x, *flat(mean, var)), number)
     return mean, var
 
 
@@ -115,7 +91,7 @@ def affine(
 ) -> None:
     """Normalise x into y by given means and variances."""
     if weight is None or bias is None:
-        weight, bias = _present(weight, x), _present(bias, x)
+        weight, bias = present(weight, x), present(bias, x)
     number = _workers(x)
     args = handed_over(y), handed_over(x), weight, bias, mean, var, eps, backwards
     workers.run(lookup.affine(view), view, args, number)
@@ -142,14 +118,14 @@ def normalize(
     if operation is None:
         mean, var = moments(x, view, shape)
         if not centred:
-            lookup.kernels().finishing.mean_squares(*_flat(mean, var))
+            lookup.kernels().finishing.mean_squares(*flat(mean, var))
         # Starting with what was read last.
-        affine(y, x, weight, bias, *_flat(mean, var), eps, view, backwards=True)
+        affine(y, x, weight, bias, *flat(mean, var), eps, view, backwards=True)
         return mean, var
     mean, var = np.empty(shape), np.empty(shape)
     if weight is None or bias is None:
-        weight, bias = _present(weight, x), _present(bias, x)
-    args = handed_over(y), handed_over(x), weight, bias, *_flat(mean, var), eps, centred
+        weight, bias = present(weight, x), present(bias, x)
+    args = handed_over(y), handed_over(x), weight, bias, *flat(mean, var), eps, centred
     workers.run(operation, view, args, number)
     return mean, var
 
@@ -174,7 +150,7 @@ def backward(
         mean, rstd = widened(mean), widened(rstd)
     kind, number, size = checks.DTYPES[x.dtype], _workers(x), view[2] * view[3]
     if weight is None:
-        weight = _NONE[kind]
+        weight = NONE[kind]
     dweight, dbias = np.empty(size, kind), np.empty(size, kind)
     dx, dy, x = handed_over(dx), handed_over(dy), handed_over(x)
     args = dx, dweight, dbias, dy, x, weight, mean, rstd, training, centred
@@ -185,7 +161,13 @@ def backward(
 def gradient_sums(dy: Array, x: Array, mean: Array, rstd: Array, view: View) -> Array:
     """Return the sums of dy and of dy * x_hat of each line, float64, by given statistics."""
     number, sums = _workers(x), np.empty((2, view[0] * view[2] * view[3]))
-    args = sums.ravel(), handed_over(dy), handed_over(x), widened(mean), widened(rstd)
+    args = (
+        sums.ravel(),
+        handed_over(dy),
+        handed_over(x),
+        widened(mean),
+        widened(rstd),
+    )
     workers.run(lookup.kernels().parts.gradient_sums, view, args, number)
     return sums
 
@@ -206,68 +188,20 @@ def input_gradient(
 
     Those are of `gradient_sums`, added up over all arrays that have values of a statistic.
     """
-    weight, number = _present(weight, x), _workers(x)
+    weight, number = present(weight, x), _workers(x)
     dx, dy, x = handed_over(dx), handed_over(dy), handed_over(x)
-    args = dx, dy, x, weight, widened(mean), widened(rstd), sums.ravel(), float(count), training
+    args = (
+        dx,
+        dy,
+        x,
+        weight,
+        widened(mean),
+        widened(rstd),
+        sums.ravel(),
+        float(count),
+        training,
+    )
     workers.run(lookup.kernels().parts.input_gradient, view, args, number)
-
-
-def update_running(
-    running_mean: Array | None,
-    running_var: Array | None,
-    tracked: Array | None,
-    mean: Array,
-    var: Array,
-    count: int,
-    momentum: float,
-) -> None:
-    """Set running arrays, C-contiguous, to (1 - momentum) * running + momentum * batch.
-
-    The batch's statistics are the means over the first axis of `mean` and `var`, if these have two;
-    a variance comes biased, of `count` values, and is counted unbiased. One is added to `tracked`;
-    a momentum of NaN is that of the average of all that `tracked` then counts.
-    """
-    given = running_var if running_mean is None else running_mean
-    if given is None:
-        return
-    if running_mean is None or running_var is None:
-        running_mean, running_var = _present(running_mean, given), _present(running_var, given)
-    size = given.size
-    batch = mean.size // size if size else 0
-    counter, found = _UNCOUNTED if tracked is None else tracked, _flat(mean, var)
-    running_mean, running_var = handed_over(running_mean), handed_over(running_var)
-    update = lookup.kernels().finishing.update
-    update(running_mean, running_var, counter, *found, size, batch, count, momentum)
-
-
-def statistics(mean: Array, var: Array, eps: float) -> tuple[Array, Array]:
-    """Return means and 1 / sqrt(var + eps), or 0 where that is 1 / 0, as new float64 arrays."""
-    means, rstd = np.empty(mean.shape), np.empty(var.shape)
-    found = _flat(handed_over(mean), handed_over(var))
-    lookup.kernels().finishing.statistics(*_flat(means, rstd), *found, float(eps))
-    return means, rstd
-
-
-def variances(var: Array, factor: float) -> Array:
-    """Turn what kernels take for variances, 1-d, into variances, times a factor; returns them."""
-    lookup.kernels().finishing.variances(var, float(factor))
-    return var
-
-
-def widened(values: Array) -> Array:
-    """Return values, 1-d, in float64, whatever the calling thread does to subnormal numbers."""
-    if values.dtype == _FLOAT64:
-        return values
-    result = np.empty(values.shape)
-    lookup.kernels().finishing.widen(result, handed_over(values))
-    return result
-
-
-def divisors(std: Array, dtype: np.dtype[Any]) -> tuple[Array, Array]:
-    """Return the weight, of this type, and variance by which to divide by a float64 std."""
-    weight, var = np.empty(std.size, dtype), np.empty(std.size)
-    lookup.kernels().finishing.divide_by(std, weight, var)
-    return weight, var
 
 
 def copy(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from numbanorm.calls import memory, operations
+from numbanorm.calls import finishing, memory
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,7 +23,7 @@ def update(
     """Move a call's running statistics, of any strides, all or, where that fails, none of them.
 
     The batch's are of `count` values, those of x if not given; none moves none. One is added to
-    `tracked` in any case. See `operations.update_running`.
+    `tracked` in any case. See `finishing.update_running`.
     """
     if count is None:
         count = call.plan.values if call.x.size else 0
@@ -33,10 +33,10 @@ def update(
         return
     running = call.running_mean, call.running_var, tracked
     if (call.plain and tracked is None) or all(map(_is_plain, running)):
-        operations.update_running(*running, mean, var, count, momentum)
+        finishing.update_running(*running, mean, var, count, momentum)
         return
     moved = [None if array is None else _plain(array) for array in running]
-    operations.update_running(moved[0], moved[1], moved[2], mean, var, count, momentum)
+    finishing.update_running(moved[0], moved[1], moved[2], mean, var, count, momentum)
     memory.replace(
         [(old, new) for old, new in zip(running, moved) if old is not None and new is not None]
     )

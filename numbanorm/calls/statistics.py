@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numbanorm.calls import checks, operations
+from numbanorm.calls import checks, finishing, operations
 from numbanorm.plan import view as views
 from numbanorm.plan.summary import LOW_BITS
 
@@ -31,7 +31,7 @@ def of_memory(
     if x.dtype in checks.INTEGERS:
         return of_sums(integer_sums(x, view), count, shape, correction)
     mean, var = operations.moments(x, view, (batch * group,))
-    var = operations.variances(var, count / (count - correction))
+    var = finishing.variances(var, count / (count - correction))
     return mean.reshape(shape), var.reshape(shape)
 
 

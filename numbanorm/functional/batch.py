@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, overload
 
-from numbanorm.calls import checks, norms, operations
+from numbanorm.calls import checks, finishing, norms
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -133,7 +133,7 @@ def batch_norm(
         out,
         x,
     )
-    return (y, *operations.statistics(mean, var, eps)) if return_stats else y
+    return (y, *finishing.statistics(mean, var, eps)) if return_stats else y
 
 
 def batch_norm_backward(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, overload
 
-from numbanorm.calls import checks, norms, operations
+from numbanorm.calls import checks, finishing, norms
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -92,7 +92,7 @@ def group_norm(
     array = checks.data("x", x)
     layout = checks.layout(layout)
     y, mean, var = norms.group_forward(array, num_groups, weight, bias, eps, layout, out, x)
-    return (y, *operations.statistics(mean, var, eps)) if return_stats else y
+    return (y, *finishing.statistics(mean, var, eps)) if return_stats else y
 
 
 def group_norm_backward(

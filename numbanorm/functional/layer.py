@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, overload
 
-from numbanorm.calls import checks, norms, operations
+from numbanorm.calls import checks, finishing, norms
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -90,7 +90,7 @@ def layer_norm(
     """
     array = checks.data("x", x)
     y, mean, var = norms.row_forward(array, normalized_shape, weight, bias, eps, True, out, x)
-    return (y, *operations.statistics(mean, var, eps)) if return_stats else y
+    return (y, *finishing.statistics(mean, var, eps)) if return_stats else y
 
 
 def layer_norm_backward(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, overload
 
-from numbanorm.calls import checks, norms, operations
+from numbanorm.calls import checks, finishing, norms
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -89,7 +89,7 @@ def rms_norm(
     array = checks.data("x", x)
     eps = norms.machine_epsilon(array.dtype) if eps is None else eps
     y, mean, var = norms.row_forward(array, normalized_shape, weight, None, eps, False, out, x)
-    return (y, operations.statistics(mean, var, eps)[1]) if return_stats else y
+    return (y, finishing.statistics(mean, var, eps)[1]) if return_stats else y
 
 
 def rms_norm_backward(

@@ -10,6 +10,8 @@ from numbanorm.kernels.operations import (
     forward_across,
     forward_along,
     forward_rows,
+    moments_across,
+    moments_along,
 )
 from numbanorm.kernels.operations.finishing import put_mean_squares
 from numbanorm.kernels.simd.memory import lanes
@@ -21,8 +23,8 @@ from numbanorm.plan.routes import ALONG, FEW, ROWS, TWO_PASSES
 def moments(view, args, workers):
     """Write the mean and biased variance of each statistic; `args` is (x, mean, var)."""
     if moments_route(view) == ALONG:
-        return forward_along.moments(view, args, workers)
-    return forward_across.moments(view, args, workers)
+        return moments_along.moments(view, args, workers)
+    return moments_across.moments(view, args, workers)
 
 
 @leaf

@@ -87,7 +87,7 @@ def of_kinds(name: str, what: str, known: tuple[Any, ...], writes: bool, ndim: i
     def typed(_: Any, array: Any) -> Any:
         known_rank = isinstance(array, types.Array) and ndim in (0, array.ndim)
         if not known_rank or array.dtype not in known:
-            raise TypingError(f"{what}, of {', '.join(map(str, known))}, got {array}")
+            raise TypingError(f"{what} of {', '.join(map(str, known))}, got {array}")
         if ndim == 0 and array.layout != "C":
             raise TypingError(f"an array must be C-contiguous, got {array}")
         if writes and not array.mutable:
@@ -102,10 +102,8 @@ def of_kinds(name: str, what: str, known: tuple[Any, ...], writes: bool, ndim: i
     return intrinsic(typed)
 
 
-read_pixels = of_kinds("read_pixels", "x must be an array", (*INTEGERS, *FLOATS), writes=False)
-written_integers = of_kinds(
-    "written_integers", "counts and sums must be arrays", (types.int64,), writes=True
-)
+read_pixels = of_kinds("read_pixels", "an array must be", (*INTEGERS, *FLOATS), writes=False)
+written_integers = of_kinds("written_integers", "an array must be", (types.int64,), writes=True)
 
 
 def _seen_as(kind: Any) -> Any:

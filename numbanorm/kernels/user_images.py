@@ -15,7 +15,7 @@ from numbanorm.kernels.user_arrays import of_kinds, read
 SIZE, SCALE = int(Status.SIZE), int(Status.SCALE)
 
 
-_IMAGES = "images must be an array of 4 dimensions"
+_IMAGES = "images must be an array of 4 dimensions,"
 pixels = of_kinds("pixels", _IMAGES, (*INTEGERS, *FLOATS), writes=False, ndim=4)
 written_pixels = of_kinds("written_pixels", _IMAGES, FLOATS, writes=True, ndim=4)
 

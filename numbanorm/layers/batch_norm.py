@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numbanorm.calls import checks, memory, norms, operations
+from numbanorm.calls import checks, finishing, memory, norms
 from numbanorm.layers import checks as rules
 from numbanorm.layers.channel_norm import ChannelNorm
 
@@ -111,7 +111,7 @@ class BatchNorm(ChannelNorm):
         self, dy: ArrayLike, *saved: Any
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         x, mean, var, by_batch = saved
-        mean, rstd = operations.statistics(mean, var, self.eps)
+        mean, rstd = finishing.statistics(mean, var, self.eps)
         return norms.batch_backward(dy, x, mean, rstd, self.weight, by_batch, self.layout)
 
 

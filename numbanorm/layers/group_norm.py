@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numbanorm.calls import checks, norms, operations
+from numbanorm.calls import checks, finishing, norms
 from numbanorm.layers import checks as rules
 from numbanorm.layers.base import Layer
 
@@ -126,5 +126,5 @@ class GroupNorm(Layer):
         self, dy: ArrayLike, *saved: Any
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         x, mean, var = saved
-        mean, rstd = operations.statistics(mean, var, self.eps)
+        mean, rstd = finishing.statistics(mean, var, self.eps)
         return norms.group_backward(dy, x, mean, rstd, self.num_groups, self.weight, self.layout)

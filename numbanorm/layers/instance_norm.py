@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numbanorm.calls import checks, norms, operations
+from numbanorm.calls import checks, finishing, norms
 from numbanorm.layers import checks as rules
 from numbanorm.layers.channel_norm import ChannelNorm
 
@@ -94,7 +94,7 @@ class InstanceNorm(ChannelNorm):
         dy = checks.like("dy", dy, x)
         single = x.ndim == self._ranks[0]
         x, dy = (x[np.newaxis], dy[np.newaxis]) if single else (x, dy)
-        mean, rstd = operations.statistics(mean, var, self.eps)
+        mean, rstd = finishing.statistics(mean, var, self.eps)
         dx, dweight, dbias = norms.instance_backward(
             dy, x, mean, rstd, self.weight, by_input, self.layout
         )

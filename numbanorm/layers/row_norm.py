@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from numbanorm.calls import checks, norms, operations
+from numbanorm.calls import checks, finishing, norms
 from numbanorm.layers import checks as rules
 from numbanorm.layers.base import Layer
 
@@ -81,7 +81,7 @@ class RowNorm(Layer):
         self, dy: ArrayLike, *saved: Any
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         x, mean, var = saved
-        _, rstd = operations.statistics(var, var, self._epsilon())
+        _, rstd = finishing.statistics(var, var, self._epsilon())
         return norms.row_backward(
             dy, x, mean, rstd, self.normalized_shape, self.weight, self._centred
         )

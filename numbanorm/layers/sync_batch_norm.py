@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numbanorm.calls import checks, operations, running, shapes, summaries
+from numbanorm.calls import checks, finishing, running, shapes, summaries
 from numbanorm.calls.backward_call import BackwardCall
 from numbanorm.calls.call import Call
 from numbanorm.calls.summaries import Summary
@@ -75,7 +75,7 @@ class SyncBatchNorm(BatchNorm):
 
     def _backward(self, dy: ArrayLike, *saved: Any) -> tuple[Array, Array, Array]:
         x, mean, var, by_batch, *counts = saved
-        mean, rstd = operations.statistics(mean, var, self.eps)
+        mean, rstd = finishing.statistics(mean, var, self.eps)
         calls: list[BackwardCall] = []
 
         def sums() -> Array:

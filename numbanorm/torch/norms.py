@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from numbanorm.calls import operations, shapes
+from numbanorm.calls import finishing, shapes
 from numbanorm.calls.backward_call import BackwardCall
 from numbanorm.calls.call import Call
 from numbanorm.torch.arrays import array, optional, tensor
@@ -107,7 +107,7 @@ def update_running(
     # Kernels write to what is contiguous.
     kept = [None if one is None else one.contiguous() for one in running]
     arrays = optional(kept[0]), optional(kept[1])
-    operations.update_running(*arrays, None, mean, var, count, momentum)
+    finishing.update_running(*arrays, None, mean, var, count, momentum)
     for one, new in zip(running, kept):
         if one is not None and new is not None and new is not one:
             one.copy_(new)
@@ -115,7 +115,7 @@ def update_running(
 
 def saved(norm: Norm, mean: Array, var: Array) -> tuple[Tensor, Tensor]:
     """Return the statistics that `backward` needs, copies."""
-    mean, rstd = operations.statistics(mean, var, norm.eps)
+    mean, rstd = finishing.statistics(mean, var, norm.eps)
     return tensor(mean), tensor(rstd)
 
 

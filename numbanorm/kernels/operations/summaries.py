@@ -19,7 +19,7 @@ from numbanorm.kernels.loops.columns import sum_tile
 from numbanorm.kernels.loops.deviations import variance
 from numbanorm.kernels.loops.far import has_nan, settle_far
 from numbanorm.kernels.loops.runs import TURNS
-from numbanorm.kernels.operations import forward_across, forward_along, slabs
+from numbanorm.kernels.operations import moments_across, moments_along, slabs
 from numbanorm.kernels.operations.given import runs_of, statistic_start
 from numbanorm.kernels.operations.shares import each_tile
 from numbanorm.kernels.simd.memory import lanes
@@ -89,7 +89,7 @@ def along(view, x, sums, values, workers):
             here = at(partial, FOUND * s * tiles)
             add_tiles(sums, statistics, s, at(here, 1), at(here, 2), FOUND, tiles)
     else:
-        forward_along.merge_tiles(view, partial, FOUND, values, at(values, DEVIATIONS * statistics))
+        moments_along.merge_tiles(view, partial, FOUND, values, at(values, DEVIATIONS * statistics))
     for s in range(statistics):
         here = at(partial, FOUND * s * tiles + 3)
         join_extremes(values, statistics, s, here, at(here, 1), FOUND, tiles)
@@ -150,7 +150,7 @@ def across(view, x, sums, values, workers):
     partial = at(work, size)
     launch(across_worker, workers, view, (x, partial, slabs.Room(slab, each, work, work)))
     if not is_integer(x):
-        forward_across.merge_tiles(view, x, partial, 4, values, at(values, DEVIATIONS * statistics))
+        moments_across.merge_tiles(view, x, partial, 4, values, at(values, DEVIATIONS * statistics))
     for s in range(statistics):
         here = at(partial, 4 * (s // group * tiles * group) + s % group)
         if is_integer(x):
