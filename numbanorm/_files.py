@@ -29,3 +29,11 @@ def write_json(path: str | os.PathLike[str], found: Any) -> None:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Return what a file of JSON holds; ValueError if it is none."""
+    try:
+        return json.loads(Path(path).read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{os.fspath(path)} must be JSON, got {error}") from None

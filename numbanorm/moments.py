@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from numbanorm._files import write_json
+from numbanorm._files import read_json, write_json
 from numbanorm.calls import checks, summaries, written
 from numbanorm.calls.summaries import Summary
 from numbanorm.plan.summary import GREATEST, LEAST
@@ -86,14 +84,14 @@ class Moments:
             If a dtype is wrong.
         """
         made = cls()
-        made._summary = _found(x, layout, where)
+        made._summary = summaries.of_given(x, layout, where)
         return made
 
     def update(
         self, x: ArrayLike, *, layout: Layout = "NCHW", where: ArrayLike | None = None
     ) -> Self:
         """Take in the values of an array, as of `of`; return the moments themselves."""
-        self._take(_found(x, layout, where))
+        self._take(summaries.of_given(x, layout, where))
         return self
 
     def merge(self, other: Moments) -> Self:
@@ -231,11 +229,7 @@ class Moments:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Return the moments that `save` wrote."""
-        try:
-            found = json.loads(Path(path).read_text("utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"{os.fspath(path)} must be JSON, got {error}") from None
-        return cls.from_dict(found)
+        return cls.from_dict(read_json(path))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle what `to_dict` gives, which later versions read too."""
@@ -259,12 +253,6 @@ class Moments:
 def _some(values: Array) -> str:
     shown = ", ".join(f"{value:.6g}" for value in values[:4].tolist())
     return f"[{shown}{', ...' if len(values) > 4 else ''}]"
-
-
-def _found(x: Any, layout: Any, where: Any) -> Summary:
-    array, layout = checks.pixels("x", x), checks.layout(layout)
-    chosen = None if where is None else checks.chosen(where, array.shape, layout)
-    return summaries.of_array(array, layout, None if chosen is None or chosen.all() else chosen)
 
 
 def _summary(name: str, value: Any) -> Summary:

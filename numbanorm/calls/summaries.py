@@ -54,6 +54,13 @@ def nothing(channels: int) -> Summary:
     return Summary(np.zeros(2, np.int64), sums, values)
 
 
+def of_given(x: Any, layout: Any, where: Any = None) -> Summary:
+    """Return the summary of what a user gave, or of those positions of it."""
+    array, layout = checks.pixels("x", x), checks.layout(layout)
+    chosen = None if where is None else checks.chosen(where, array.shape, layout)
+    return of_array(array, layout, None if chosen is None or chosen.all() else chosen)
+
+
 def of_array(x: Array, layout: str, where: Array | None = None) -> Summary:
     """Return the summary of x, checked by `checks.pixels`, or of those positions of it."""
     plan = shapes.batch(x.shape, layout, False)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Self
 
-from numbanorm._files import write_json
+from numbanorm._files import read_json, write_json
 from numbanorm.stats import tallies
 from numbanorm.stats.options import Refusal, Settings
 from numbanorm.stats.parts import Part
@@ -131,7 +129,7 @@ class State:
 def resumed(path: str, settings: Settings) -> State:
     """Return a state that was saved; a Refusal if it is none, or one of other settings."""
     try:
-        state = State.from_dict(json.loads(Path(path).read_text("utf-8")))
+        state = State.from_dict(read_json(path))
     except OSError as error:
         raise Refusal(f"--resume must be a file to read, got {path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:

@@ -7,7 +7,8 @@ an NCHW channel. Its columns' sums stand in `work`, four arrays of float64s.
 import math
 
 from numbanorm.kernels.compile.options import inlined, leaf
-from numbanorm.kernels.loops.columns import Tile, moved, sum_and_write, sum_tile
+from numbanorm.kernels.loops.columns import Tile, moved, sum_tile
+from numbanorm.kernels.loops.overlap import sum_and_write
 from numbanorm.kernels.loops.pieces import gradient, moment, moment_around, normalize
 from numbanorm.kernels.loops.statistics import merge_at, needs_shift, not_negative, shift_floor
 from numbanorm.kernels.simd.choosing import all_above

@@ -13,16 +13,13 @@ from numbanorm.kernels.loops.coefficients import (
     kept_coefficients,
     slot_coefficients,
 )
-from numbanorm.kernels.loops.gradients import around_mean, gradient_centre
+from numbanorm.kernels.loops.overlap import read_and_write
 from numbanorm.kernels.loops.runs import (
     FIRST,
-    PAIRS,
     TURNS,
     Read,
     Write,
-    alone,
     read,
-    read_and_write,
 )
 from numbanorm.kernels.loops.statistics import merge, merge_at, needs_shift, not_negative
 from numbanorm.kernels.simd.memory import lanes, store
@@ -30,7 +27,7 @@ from numbanorm.kernels.simd.pointers import at
 from numbanorm.kernels.simd.sums import load_sum
 from numbanorm.kernels.simd.vec import splat, splat_wide, totals
 from numbanorm.kernels.tiles import along_tiles, ceil_div, section
-from numbanorm.plan.tuning import AHEAD, BUNDLE, NEAR
+from numbanorm.plan.tuning import BUNDLE, NEAR
 
 # What a bundle's coefficients and sums take, in float64s.
 TABLE, BUNDLE_ROOM = 5 * BUNDLE, (5 + 4 * 16) * BUNDLE
@@ -206,61 +203,3 @@ def normalize_lines_reading(y, x, z, view, norm, s, then, streamed):
         found, deviations = settle(plain, squares, at(z, start), 0, 1, size)
         merge_at(count, norm.mean, norm.var, then, float(size), found, deviations)
         count += float(size)
-
-
-# --- gradients ------------------------------------------------------------------------------------
-
-
-@leaf
-def tile_gradient(dy, x, runs, tile, mean, rstd):
-    """Return the sums of dy, dy * (x - mean) and x - mean of a tile of a line.
-
-    dy and x point to the line's first elements.
-    """
-    first, rows, start, stop = cut(runs, tile)
-    base, n = at((dy, x), first * runs.stride + start), stop - start
-    centre, kind = gradient_centre(mean, rstd, x), pieces.gradient
-    found = sum_runs(kind, base, rows, runs.stride, n, splat(centre), AHEAD, PAIRS)
-    return around_mean(found, float(rows * n), mean, centre)
-
-
-@leaf
-def line_gradient(dy, x, runs, mean, rstd):
-    """Return these sums of a whole line, its tiles added in order."""
-    s0, s1, sx = 0.0, 0.0, 0.0
-    _, _, tiles = along_tiles(runs.outer, runs.chunk)
-    for tile in range(tiles):
-        t0, t1, tx = tile_gradient(dy, x, runs, tile, mean, rstd)
-        s0, s1, sx = s0 + t0, s1 + t1, sx + tx
-    return s0, s1, sx
-
-
-@leaf
-def gradient_reading(dx, source, following, statistic, runs, coefs, training, streamed):
-    """Write one line's dx while reading the next one, `following`; returns that one's three sums.
-
-    Both are dy and x of a line's first elements; `statistic` is the mean and rstd of the next. The
-    sums are those of `line_gradient`, to the bit.
-    """
-    outer, stride, chunk = runs
-    centre, mean = gradient_centre(statistic[0], statistic[1], dx), statistic[0]
-    vectors, centres = splat(coefs), splat(centre)
-    s0, s1, sx = 0.0, 0.0, 0.0
-    # A line of one run is followed by the next line.
-    along = stride if outer > 1 else chunk
-    _, _, tiles = along_tiles(outer, chunk)
-    for tile in range(tiles):
-        first, rows, start, stop = cut(runs, tile)
-        n = stop - start
-        behind = n if stop < chunk else along - start
-        one, two = pieces.no_gradients(dx), pieces.no_gradients(dx)
-        for r in range(first, first + rows):
-            i = r * stride + start
-            run = alone(at(dx, i), at(source, i), n, vectors, training, streamed)
-            more = Read(at(following, i), n, centres, None)
-            one, two = read_and_write(
-                pieces.gradient, (one, two), more, PAIRS, pieces.input_gradient, run, behind, NEAR
-            )
-        t0, t1, tx = around_mean(totals(one, two), float(rows * n), mean, centre)
-        s0, s1, sx = s0 + t0, s1 + t1, sx + tx
-    return s0, s1, sx

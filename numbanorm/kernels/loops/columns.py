@@ -1,4 +1,4 @@
-"""How rows are walked down their columns: read, written, or written while others are read.
+"""How rows are walked down their columns: read, or written (both at once: `overlap`).
 
 What is done to vectors are `pieces`: a column has sums and coefficients of its own, float64 and x's
 type, each an array in memory. Eight rows are worked on at a time, so that those need not be loaded
@@ -22,7 +22,6 @@ from numbanorm.kernels.simd.memory import (
 )
 from numbanorm.kernels.simd.pointers import at
 from numbanorm.kernels.simd.sums import load_sum
-from numbanorm.kernels.tiles import spread_of
 from numbanorm.plan.tuning import AHEAD
 
 
@@ -217,51 +216,3 @@ def write_group_edges(apply, target, rows, stride, n, head, last):
         write_edges(apply, moved(target, r * stride, 0), 0, n, head, last)
         expect_edge(at(target.y, (r + 1) * stride), target.streamed)
         expect_edge(at(target.y, (r + 1) * stride + n), target.streamed)
-
-
-# --- both: memory then reads and writes at once ---------------------------------------------------
-
-
-@leaf
-def add_and_write(kind, sums, z, apply, target, stride, n, behind):
-    """Add 8 rows of z to their column sums, as `add_rows` does, while writing 8 rows."""
-    step = lanes(z)
-    head = peel(target.y, n, target.streamed)
-    last = n - (n - head) % step
-    write_group_edges(apply, target, 8, stride, n, head, last)
-    y, x, coefs, given, streamed = moved(target, head, head)
-    for j in range(0, last - head, step):
-        before, mine, add = load_sum(at(sums, j), z), load(at(coefs, j)), kind.add
-        found = kind.begin(before, z)
-        for r in range(8):
-            i = r * stride + j
-            prefetch(at(z, i + behind))
-            prefetch(at(x, i + behind))
-            found = add(found, load(at(z, i)), (), None, j, None)
-            put_vector(at(y, i), apply(load(at(x, i)), mine, given, j, None), streamed)
-        store(at(sums, j), kind.end(before, found))
-    done = last - head
-    add_rows(kind, at(sums, done), at(z, done), 8, stride, n - done, behind, ())
-
-
-@leaf
-def sum_and_write(kind, sums, z, apply, target, tile):
-    """Sum a tile of z, as `sum_tile` does, while writing the same tile of x."""
-    _, rows, stride, n, fold = tile
-    long, n_long, folded = stride * fold, n * fold, rows // fold
-    clear(kind, sums, n_long, z)
-    spread = spread_of(folded, stride)
-    for r in range(spread):
-        there, here = at(z, r * long), moved(target, r * long, 0)
-        add_and_write(kind, sums, there, apply, here, spread * long, n_long, long)
-    for r in range(8 * spread, folded, 8):
-        there, here, many = at(z, r * long), moved(target, r * long, 0), min(8, folded - r)
-        if many == 8:
-            add_and_write(kind, sums, there, apply, here, long, n_long, 8 * long)
-        else:
-            add_rows(kind, sums, there, many, long, n_long, 8 * long, ())
-            write_group(apply, here, many, long, n_long)
-    left = rows % fold
-    if left > 0:
-        add_rows(kind, sums, at(z, folded * long), 1, stride, n * left, 0, ())
-        write_group(apply, moved(target, folded * long, 0), 1, stride, n * left)

@@ -18,6 +18,7 @@ from numbanorm.kernels.loops.gradients import (
     gradient_coefficients,
     mean_error,
 )
+from numbanorm.kernels.loops.overlap import read_and_write
 from numbanorm.kernels.loops.runs import (
     PAIRS,
     TURNS,
@@ -25,7 +26,6 @@ from numbanorm.kernels.loops.runs import (
     Write,
     alone,
     read,
-    read_and_write,
     write,
 )
 from numbanorm.kernels.loops.statistics import gradient_scale, needs_shift

@@ -1,4 +1,4 @@
-"""How a run, contiguous elements, is walked: read, written, or written while another one is read.
+"""How a run, contiguous elements, is walked: read, or written (both at once: `overlap`).
 
 What is done to its vectors are `pieces`. Where two runs share a vector of y, it is written once,
 whole, if they are written one after the other; otherwise each part of it is written under a mask.
@@ -20,7 +20,7 @@ from numbanorm.kernels.simd.memory import (
     to_aligned,
 )
 from numbanorm.kernels.simd.pointers import at
-from numbanorm.plan.tuning import AHEAD, STRETCH
+from numbanorm.plan.tuning import STRETCH
 
 # Into which of two sets of sums a run's vectors go: all into the first; in turn, but what is left
 # of the pairs into the first; in turn to the last. It is part of the order of sums, so of the bits.
@@ -220,48 +220,3 @@ def write(apply, run, ahead):
     if pairs < last:
         write_vector(apply, run, pairs, load(at(x, pairs)))
     write_tail(apply, run, last)
-
-
-# --- both: memory then reads and writes at once ---------------------------------------------------
-
-
-@inlined
-def read_and_write(kind, sums, source, order, apply, run, behind, near):
-    """Return the sums that `read` returns of the source, written a run meanwhile.
-
-    `behind` is how far on the work goes on after the source; what is written is asked for `near`
-    vectors ahead, if not 0.
-    """
-    step, z, x = lanes(run.y), source.x, run.x
-    if not run.joins:
-        expect_edge(at(run.y, behind), run.streamed)
-    head = write_head(apply, run)
-    both = min(source.n, run.n - head) // (2 * step) * (2 * step)
-    (first, second), add = begin(kind, sums, z), kind.add
-    close = source.n - AHEAD * step
-    for i in range(0, both, 2 * step):
-        far = at(z, i + AHEAD * step if i < close else i - close + behind)
-        prefetch(far)
-        prefetch(at(far, step))
-        if not run.streamed:
-            prefetch_write(at(run.y, head + i + AHEAD * step))
-            prefetch_write(at(run.y, head + i + (AHEAD + 1) * step))
-        if near > 0:
-            prefetch(at(x, head + i + near * step))
-            prefetch(at(x, head + i + (near + 1) * step))
-        s, t = load(at(z, i)), load(at(z, i + step))
-        u, v = load(at(x, head + i)), load(at(x, head + i + step))
-        first = add(first, s, source.coefs, source.given, i, None)
-        second = add(second, t, source.coefs, source.given, i + step, None)
-        write_vector(apply, run, head + i, u)
-        write_vector(apply, run, head + i + step, v)
-        if ends(i, step):
-            sums = end(kind, sums, (first, second))
-            first, second = begin(kind, sums, z)
-    sums = read_on(kind, sums, (first, second), source, both, 0, order)
-    last = run.n - (run.n - head) % step
-    for i in range(head + both, last, step):
-        prefetch(at(x, i + AHEAD * step))
-        write_vector(apply, run, i, load(at(x, i)))
-    write_tail(apply, run, last)
-    return sums

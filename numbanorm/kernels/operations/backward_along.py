@@ -6,11 +6,7 @@ of dy * (x - mean) and of x - mean. `finish` turns the first two into those of d
 
 from numbanorm._status import MEMORY, OK
 from numbanorm.kernels.compile.options import inlined, leaf
-from numbanorm.kernels.loops.along import (
-    gradient_reading,
-    line_gradient,
-    tile_gradient,
-)
+from numbanorm.kernels.loops.along_gradients import gradient_reading, line_gradient, tile_gradient
 from numbanorm.kernels.loops.pieces import input_gradient
 from numbanorm.kernels.loops.runs import alone, write
 from numbanorm.kernels.operations.backward_blocks import block_worker
