@@ -24,10 +24,6 @@ _OK, _FAILED = 0, 1
 class Collective(Protocol):
     """Processes, each with a rank, that exchange records: by MPI, gloo, pipes or whatever else."""
 
-    @property
-    def rank(self) -> int:
-        """The number of this process, from 0 on."""
-
     def all_gather(self, record: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the records of all ranks, (ranks, bytes), in the order of ranks.
 

@@ -49,10 +49,6 @@ class _Communicator:
             raise TypeError(f"comm must be an MPI.Intracomm, got {type(comm).__name__}")
         self.comm = comm
 
-    @property
-    def rank(self) -> int:
-        return int(self.comm.rank)
-
     def all_gather(self, record: NDArray[np.uint8]) -> NDArray[np.uint8]:
         found = np.empty((self.comm.size, len(record)), np.uint8)
         self.comm.Allgather([record, MPI.BYTE], [found, MPI.BYTE])

@@ -47,13 +47,13 @@ def moments(x: Array, view: View, shape: tuple[int, ...]) -> tuple[Array, Array]
     return mean, var
 
 
-def summarize(x: Array, view: View) -> dict[str, Array]:
+def summarize(x: Array, view: View) -> tuple[Array, Array]:
     """Return the sums and values of each statistic; see `kernels.operations.summaries`."""
     count, number = view[0] * view[2], _workers(x)
     sums, values = np.zeros((4, count), np.int64), np.zeros((5, count))
     operation = lookup.kernels().summaries.summarize
     workers.run(operation, view, (handed_over(x), sums.ravel(), values.ravel()), number)
-    return {"sums": sums, "values": values}
+    return sums, values
 
 
 def scale(

@@ -37,7 +37,7 @@ def of_memory(
 
 def integer_sums(x: Array, view: View) -> list[tuple[int, int]]:
     """Return the sum of each statistic of integers, and of their squares."""
-    return exact_sums(operations.summarize(x, view)["sums"])
+    return exact_sums(operations.summarize(x, view)[0])
 
 
 def exact_sums(sums: Array) -> list[tuple[int, int]]:

@@ -71,9 +71,7 @@ def of_array(x: Array, layout: str, where: Array | None = None) -> Summary:
         return found
     if where is None:
         memory, _, view = order.arrange(x, plan)
-        return found._replace(
-            **operations.summarize(memory, view), counts=_count(x.dtype, x.size // channels)
-        )
+        return Summary(_count(x.dtype, x.size // channels), *operations.summarize(memory, view))
     for rows in _chosen(np.moveaxis(x, axis, -1), where):
         found = merged(found, of_array(rows, "NHWC"))
     return found

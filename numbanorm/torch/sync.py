@@ -34,10 +34,6 @@ class _Group:
     def __init__(self, group: Any) -> None:
         self.group = group
 
-    @property
-    def rank(self) -> int:
-        return dist.get_rank(self.group)
-
     def all_gather(self, record: NDArray[np.uint8]) -> NDArray[np.uint8]:
         mine = torch.from_numpy(record)
         found = [torch.empty_like(mine) for _ in range(dist.get_world_size(self.group))]
