@@ -1,12 +1,15 @@
 """Steps of training of models, by torch's norms and by numbanorm's, and the norms' share of them.
 
-python asv_bench/torch_steps.py [--model NAME] [--channels-last] [--bfloat16] [--threads N]
+python asv_bench/torch_steps.py [--model NAME] [--channels-last] [--bfloat16] [--apart]
 """
 
 import argparse
-import copy
+import multiprocessing
 import time
+from contextlib import ExitStack
+from functools import partial
 from statistics import median
+from typing import NamedTuple
 
 import torch
 from models import MODELS
@@ -21,21 +24,80 @@ NORMS = (
 )  # fmt: skip
 
 
+class Case(NamedTuple):
+    """A model to be trained, on how many threads, and how."""
+
+    name: str
+    threads: int
+    channels_last: bool
+    bfloat16: bool
+
+
 class Step:
-    """A step of training: forward, backward, and plain gradient descent."""
+    """A step of training by torch's norms or ours: forward, backward, plain gradient descent."""
 
-    def __init__(self, model, x, bfloat16):
-        self.model, self.x, self.bfloat16 = model.train(), x, bfloat16
-        self.optimizer = torch.optim.SGD(model.parameters(), 1e-3)
+    def __init__(self, case, ours):
+        torch.set_num_threads(case.threads)
+        torch.manual_seed(0)
+        make, shape = MODELS[case.name]
+        self.model, self.x, self.bfloat16 = make().train(), torch.randn(shape), case.bfloat16
+        if case.channels_last and self.x.dim() > 3:
+            kind = torch.channels_last if self.x.dim() == 4 else torch.channels_last_3d
+            self.model, self.x = self.model.to(memory_format=kind), self.x.to(memory_format=kind)
+        if ours:
+            nt.convert(self.model)
+        self.optimizer = torch.optim.SGD(self.model.parameters(), 1e-3)
 
-    def __call__(self):
+    def once(self):
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
             y = self.model(self.x)
-        loss = y.float().square().mean()
-        loss.backward()
+        y.float().square().mean().backward()
         self.optimizer.step()
-        return loss.detach()
+
+    def seconds(self):
+        """Return the seconds of a step."""
+        start = time.perf_counter()
+        self.once()
+        return time.perf_counter() - start
+
+    def seconds_in_norms(self):
+        """Return the seconds that a step spends in norms, forward and backward."""
+        return in_norms(self)
+
+
+class Apart:
+    """A step in a process of its own."""
+
+    def __init__(self, case, ours):
+        context = multiprocessing.get_context("spawn")
+        self.pipe, other = context.Pipe()
+        self.process = context.Process(target=serve, args=(other, case, ours), daemon=True)
+        self.process.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.pipe.send(None)
+        self.process.join()
+
+    def ask(self, what):
+        self.pipe.send(what)
+        return self.pipe.recv()
+
+    def seconds(self):
+        return self.ask("seconds")
+
+    def seconds_in_norms(self):
+        return self.ask("seconds_in_norms")
+
+
+def serve(pipe, case, ours):
+    """Answer what `Apart` asks for."""
+    step = Step(case, ours)
+    while what := pipe.recv():
+        pipe.send(getattr(step, what)())
 
 
 def in_norms(step):
@@ -56,7 +118,7 @@ def in_norms(step):
                 module.register_forward_pre_hook(before), module.register_forward_hook(after)
             ]  # fmt: skip
     with profile(activities=[ProfilerActivity.CPU]) as found:
-        step()
+        step.once()
     for handle in handles:
         handle.remove()
     names = (
@@ -71,33 +133,27 @@ def in_norms(step):
     return total
 
 
-def side_by_side(steps, turns):
-    """Return the median seconds of each step, taken in turns."""
-    times = {name: [] for name in steps}
-    for step in steps.values():
-        step()
-    for _ in range(turns):
-        for name, step in steps.items():
+def in_turns(calls, turns):
+    """Return the median of what each call returns, called in turns."""
+    found = {name: [] for name in calls}
+    for turn in range(turns + 1):
+        for name, call in calls.items():
             time.sleep(0.05)
-            start = time.perf_counter()
-            step()
-            times[name].append(time.perf_counter() - start)
-    return {name: median(values) for name, values in times.items()}
+            value = call()
+            if turn:
+                found[name].append(value)
+    return {name: median(values) for name, values in found.items()}
 
 
-def measured(name, channels_last, bfloat16, turns):
-    """Return the seconds of a step, and those in norms, by torch's and by numbanorm's."""
-    torch.manual_seed(0)
-    make, shape = MODELS[name]
-    model, x = make(), torch.randn(shape)
-    if channels_last and x.dim() > 3:
-        kind = torch.channels_last if x.dim() == 4 else torch.channels_last_3d
-        model, x = model.to(memory_format=kind), x.to(memory_format=kind)
-    ours = nt.convert(copy.deepcopy(model))
-    steps = {"torch": Step(model, x, bfloat16), "ours": Step(ours, x, bfloat16)}
-    whole = side_by_side(steps, turns)
-    norms = {key: median(in_norms(step) for _ in range(3)) for key, step in steps.items()}
-    return whole, norms
+def measured(make, turns):
+    """Return the seconds of a step, and those in norms, by torch's and by ours."""
+    with ExitStack() as stack:
+        steps = {"torch": make(False), "ours": make(True)}
+        for step in steps.values():
+            if isinstance(step, Apart):
+                stack.enter_context(step)
+        whole = in_turns({name: step.seconds for name, step in steps.items()}, turns)
+        return whole, in_turns({n: step.seconds_in_norms for n, step in steps.items()}, 3)
 
 
 def main():
@@ -105,17 +161,19 @@ def main():
     parser.add_argument("--model", choices=MODELS, nargs="+", default=list(MODELS))
     parser.add_argument("--channels-last", action="store_true")
     parser.add_argument("--bfloat16", action="store_true", help="under autocast")
+    parser.add_argument("--apart", action="store_true", help="in two processes")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--turns", type=int, default=7)
     given = parser.parse_args()
-    torch.set_num_threads(given.threads)
     order = "channels last" if given.channels_last else "channels first"
     kind = "bfloat16 by autocast" if given.bfloat16 else "float32"
-    print(f"{given.threads} threads, {order}, {kind}; torch's, ours, and how many times as fast")
+    place = "two processes" if given.apart else "one process"
+    print(f"{given.threads} threads, {order}, {kind}, {place}; torch's, ours, times as fast")
     names = (("ms", 12), ("step", 9), ("norms", 9), ("share", 7), ("step", 11), ("norms", 9))
     print("".join(f"{word:>{width}}" for word, width in (*names, ("norms", 9), ("step", 7))))
     for name in given.model:
-        whole, norms = measured(name, given.channels_last, given.bfloat16, given.turns)
+        case = Case(name, given.threads, given.channels_last, given.bfloat16)
+        whole, norms = measured(partial(Apart if given.apart else Step, case), given.turns)
         share = norms["torch"] / whole["torch"]
         print(
             f"{name:12}{whole['torch'] * 1e3:9.1f}{norms['torch'] * 1e3:9.1f}{share:7.0%}"

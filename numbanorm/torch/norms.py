@@ -16,6 +16,7 @@ from torch import Tensor
 from numbanorm.calls import finishing, shapes
 from numbanorm.calls.backward_call import BackwardCall
 from numbanorm.calls.call import Call
+from numbanorm.torch import pages
 from numbanorm.torch.arrays import array, optional, tensor
 from numbanorm.torch.threads import as_torch
 
@@ -68,11 +69,34 @@ class Norm(NamedTuple):
         return self.kind in ("layer", "rms")
 
 
+def lies_in_order(norm: Norm, x: Tensor) -> bool:
+    """Return whether x lies in its order of axes, or images lie channels last.
+
+    A result then lies so too, as torch's does. Others are contiguous, those of sequences with their
+    channels last among them: who calls `view` on them counts on it.
+    """
+    if x.is_contiguous():
+        return True
+    return not norm.of_rows and x.dim() > 3 and x.movedim(1, -1).is_contiguous()
+
+
+def in_order(norm: Norm, x: Tensor) -> Tensor:
+    """Return x, or a copy that kernels read as it lies: torch makes it on all threads."""
+    return x if lies_in_order(norm, x) else x.contiguous()
+
+
 def result_like(norm: Norm, x: Tensor) -> Tensor:
-    """Return where a result goes: memory of torch's, in x's order, or of rows contiguous."""
-    if norm.of_rows:
-        return torch.empty_like(x, memory_format=torch.contiguous_format)
-    return torch.empty_like(x)
+    """Return where a result goes: memory of torch's, as x lies if that is in order."""
+    kept = not norm.of_rows and lies_in_order(norm, x)
+    kind = torch.preserve_format if kept else torch.contiguous_format
+    return torch.empty_like(x, memory_format=kind)
+
+
+def memory_for(norm: Norm, x: Tensor) -> Tensor:
+    """Return like `result_like`, in large pages where the system has some."""
+    result = result_like(norm, x)
+    pages.prefer_large(result.data_ptr(), result.nbytes)
+    return result
 
 
 def forward(
@@ -83,7 +107,7 @@ def forward(
     running: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, Array, Array]:
     """Return y and the means and variances it was normalised by: x's own, or given ones."""
-    y = result_like(norm, x)
+    y, x = memory_for(norm, x), in_order(norm, x)
     plan = norm.plan(tuple(x.shape))
     given = (None, None) if running is None else map(array, running)
     call = Call(array(x), plan, optional(weight), optional(bias), array(y), None, *given)
@@ -133,6 +157,8 @@ def backward(
 
     `own` says whether the statistics are x's own, which depend on it.
     """
+    x = in_order(norm, x)
+    dy = dy if dy.stride() == x.stride() else result_like(norm, x).copy_(dy)
     plan = norm.plan(tuple(x.shape))
     means = array(mean) if norm.centred else None
     given = array(dy), array(x), plan, means, array(rstd), optional(weight)
@@ -157,7 +183,7 @@ def _gradients(
             return None, dweight, dbias
         _, dweight, dbias = call.gradients(own)
         return None, dweight, dbias
-    dx = result_like(norm, x)
+    dx = memory_for(norm, x)
     call = BackwardCall(*given, array(dx), None, norm.centred)
     if own or any(wanted[1:]):
         _, dweight, dbias = call.gradients(own)

@@ -1,0 +1,49 @@
+"""Where results lie: in torch's memory, in torch's order, and in large pages if they are large."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch_cases import CASES, normal  # noqa: E402
+
+import numbanorm.torch as nt  # noqa: E402
+from numbanorm.plan.tuning import LARGE_PAGE, LARGE_RESULT  # noqa: E402
+from numbanorm.torch import pages  # noqa: E402
+
+pytestmark = pytest.mark.peers
+
+
+@pytest.mark.parametrize("case", [one for one in CASES if len(one.shape) > 2], ids=str)
+def test_results_of_any_order_lie_as_torchs(case, kernels):
+    """As after `permute`, where neither x's order of axes nor channels_last is that of memory."""
+    axes = range(len(case.shape))
+    for order in ([0, *reversed(axes[1:])], [*reversed(axes)], [1, 0, *axes[2:]]):
+        x = normal([case.shape[axis] for axis in order], 3)
+        x = x.permute([order.index(axis) for axis in axes])
+        dy = normal(case.shape, 4)
+        found = []
+        for namespace in (torch.nn, nt):
+            here = x.detach().requires_grad_()
+            y = case.make(namespace)(here)
+            y.backward(dy)
+            found.append((y.detach(), here.grad))
+        for theirs, ours in zip(*found):
+            torch.testing.assert_close(ours, theirs, rtol=2e-5, atol=2e-5)
+        assert found[0][0].stride() == found[1][0].stride()
+
+
+def test_large_pages_are_asked_for_inside_of_results(monkeypatch):
+    asked = []
+    monkeypatch.setattr(pages, "_madvise", lambda: lambda *given: asked.append(given))
+    monkeypatch.setattr(pages, "_ADVICE", 14)
+    pages.prefer_large(LARGE_PAGE + 1, LARGE_RESULT - 1)
+    assert not asked
+    pages.prefer_large(LARGE_PAGE + 1, 3 * LARGE_PAGE)
+    pages.prefer_large(LARGE_PAGE, LARGE_RESULT)
+    assert asked == [(2 * LARGE_PAGE, 2 * LARGE_PAGE, 14), (LARGE_PAGE, LARGE_RESULT, 14)]
+    model, x = nt.BatchNorm1d(4), torch.randn(2**19, 4, requires_grad=True)
+    y = model(x)
+    first, size, _ = asked[-1]
+    assert y.data_ptr() <= first and first + size <= y.data_ptr() + y.nbytes
+    before = len(asked)
+    y.sum().backward()
+    assert len(asked) == before + 1
