@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 
 import numbanorm
-from numbanorm.threads import counts, quota
+from numbanorm.prebuilt import library
+from numbanorm.threads import caches, counts, processor, quota
 
-FEATURES = ("avx2", "fma", "avx512f", "avx512vl", "neon", "sve")
+FEATURES = ("avx2", "fma", "avx512f", "avx512vl", "asimd", "sve")
 
 # Beginnings of the names of variables that change what is done here.
 SETTINGS = ("NUMBA_", "NUMBANORM_", "NBN_", "OMP_", "GOMP_", "XDG_CACHE_HOME")
@@ -20,6 +22,8 @@ SETTINGS = ("NUMBA_", "NUMBANORM_", "NBN_", "OMP_", "GOMP_", "XDG_CACHE_HOME")
 
 def cache() -> str:
     """Return the folders of compiled kernels, in the order they are tried, and what each has."""
+    if library.loaded() is not None:
+        return "none is needed"
     from numbanorm.kernels.compile.cache import folders
 
     found = "; ".join(f"{folder} ({_kernels(folder)})" for folder in folders())
@@ -54,8 +58,6 @@ def _number() -> str:
 
 def _streaming() -> str:
     """Return how large arrays are whose results are written past the caches, and what says so."""
-    from numbanorm.kernels.threads import caches
-
     limits, reason = caches.deciding()
     shown = [f"{limits.alone / 2**20:.2g} MB by one thread"]
     try:
@@ -67,6 +69,21 @@ def _streaming() -> str:
     return f"results of arrays of together {', '.join(shown)} and more, by {reason}"
 
 
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _kernels_in_use() -> str:
+    """Return who compiles the kernels, and why."""
+    try:
+        return library.deciding()[1]
+    except (ImportError, ValueError) as error:
+        return str(error)
+
+
 def _settings() -> str:
     found = (f"{name}={os.environ[name]}" for name in sorted(os.environ))
     return " ".join(one for one in found if one.startswith(SETTINGS)) or "none"
@@ -75,22 +92,19 @@ def _settings() -> str:
 def report() -> str:
     """Return the report, a line for each fact."""
     import cffi
-    import llvmlite
-    import llvmlite.binding as llvm
-    import numba
 
-    host = llvm.get_host_cpu_features()
     facts = {
         "numbanorm": f"{numbanorm.__version__} in {Path(numbanorm.__file__).parent}",
         "python": f"{platform.python_version()} ({platform.python_implementation()}) "
         f"in {sys.prefix}",
         "platform": f"{platform.platform()} {' '.join(platform.libc_ver())}".strip(),
-        "numba": numba.__version__,
-        "llvmlite": f"{llvmlite.__version__} (LLVM {'.'.join(map(str, llvm.llvm_version_info))})",
+        "kernels": _kernels_in_use(),
+        "numba": _version("numba"),
+        "llvmlite": _version("llvmlite"),
         "numpy": np.__version__,
         "cffi": cffi.__version__,
-        "processor": llvm.get_host_cpu_name(),
-        "features": " ".join(name for name in FEATURES if host.get(name)) or "none of note",
+        "processor": processor.model(),
+        "features": " ".join(filter(processor.features().__contains__, FEATURES)) or "none of note",
         "cores": _cores(),
         "threading layer": "numbanorm's own",
         "threads": _number(),

@@ -14,7 +14,8 @@ from numbanorm.calls import checks, lookup, operations
 from numbanorm.calls.finishing import handed_over
 from numbanorm.plan import routes
 from numbanorm.plan import view as views
-from numbanorm.threads import counts, workers
+from numbanorm.prebuilt import library
+from numbanorm.threads import caches, counts, workers
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -84,13 +85,15 @@ def _steps(norms: Iterable[str], dtypes: Iterable[np.dtype[Any]], jit: bool, c: 
         ("threads",): ("threads", workers.get_ready),
         ("caches",): ("caches", _measure),
     }
+    compiling = library.loaded() is None
     for dtype in dtypes:
-        for norm in norms:
+        for norm in norms if compiling else ():
             for operation, way in sorted(_routes(norm)):
                 steps[operation, way, dtype] = _operation(operation, way, dtype)
-        if "images" in norms:
+        if "images" in norms and compiling:
             steps["images", dtype] = f"images of uint8, to {dtype}", partial(_images, dtype)
-        steps[dtype,] = f"statistics, {dtype}", partial(_finish, dtype)
+        if compiling:
+            steps[dtype,] = f"statistics, {dtype}", partial(_finish, dtype)
         if jit:
             steps |= _for_numba(dtype)
         if c:
@@ -100,11 +103,9 @@ def _steps(norms: Iterable[str], dtypes: Iterable[np.dtype[Any]], jit: bool, c: 
 
 def _measure() -> None:
     """Find out from where on results are best written past the caches, unless that is known."""
-    from numbanorm.kernels.threads import caches, launch
-
     if not caches.is_measured():
         caches.measure(operations.copy, counts.get())
-        launch.set_limits()
+        caches.set_limits()
 
 
 def _operation(operation: str, way: int, dtype: np.dtype[Any]) -> Step:
@@ -183,7 +184,8 @@ def warmup(
 
     A first call compiles for some seconds what its array's shape and dtype need. After a warm-up no
     call of these norms and dtypes compiles anything, in this process or in another that reads the
-    cache: do it when a container image is built, or before a server takes requests.
+    cache: do it when a container image is built, or before a server takes requests. Kernels that
+    were compiled ahead need none.
 
     It also measures, once on a machine, from which size on results are best written past the
     caches, where without it the caches' sizes decide; `numbanorm info` shows what holds.

@@ -111,7 +111,7 @@ def _add_stats(commands: Any) -> None:
 def _warm(norms: list[str] | None, dtypes: list[str] | None, jit: bool, c: bool) -> int:
     try:
         _warmup.warmup(norms, dtypes, jit=jit, c=c, progress=True)
-    except (TypeError, ValueError) as error:
+    except (ImportError, TypeError, ValueError) as error:
         print(f"numbanorm warmup: {error}", file=sys.stderr)
         return 2
     from numbanorm import _info
@@ -121,8 +121,14 @@ def _warm(norms: list[str] | None, dtypes: list[str] | None, jit: bool, c: bool)
 
 
 def _capi(prefix: str) -> int:
+    from numbanorm import _versions
     from numbanorm.cabi import building
 
+    try:
+        _versions.check()
+    except ImportError as error:
+        print(f"numbanorm capi: {error}", file=sys.stderr)
+        return 1
     print("compiling for", ", ".join(building.targets()), "(a minute or two)", flush=True)
     try:
         for path in building.build(Path(prefix).absolute()):

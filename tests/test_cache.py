@@ -91,13 +91,14 @@ def test_two_processes_share_an_empty_cache(tmp_path):
 
 STRESS = """
 import sys
-from numbanorm.kernels.compile.cache import read, write
+from numbanorm._store import read, write
+from numbanorm.kernels.compile.cache import folders
 for turn in range(100):
     for number in range(20):
         wanted = f"{number} ".encode() * 20_000
-        found = read(f"file-{number}")
+        found = read(folders(), f"file-{number}")
         assert found in (None, wanted), (number, len(found))
-        write(f"file-{number}", wanted)
+        write(folders(), f"file-{number}", wanted)
 """
 
 

@@ -6,7 +6,7 @@ import os
 import pytest
 from processes import run
 
-from numbanorm.kernels.threads import caches
+from numbanorm.threads import caches, processor
 
 MIB = 1 << 20
 
@@ -29,17 +29,20 @@ def machine(folder, second, third):
 @pytest.mark.parametrize(
     ("name", "third", "alone", "together"),
     [
-        ("znver4", [(32 << 10, "0-1")], 32 * MIB, 32 * MIB),
-        ("znver3", [(32 << 10, "0"), (32 << 10, "1")], 32 * MIB, 64 * MIB),
-        ("icelake-server", [(48 << 10, "0,1")], 24 * MIB, 24 * MIB),
-        ("graniterapids", [(480 << 10, "0-1")], 32 * MIB, 64 * MIB),
-        ("apple-m1", [], 3 * MIB, 6 * MIB),
+        ("AuthenticAMD 25", [(32 << 10, "0-1")], 32 * MIB, 32 * MIB),
+        ("AuthenticAMD 23", [(32 << 10, "0"), (32 << 10, "1")], 32 * MIB, 64 * MIB),
+        ("AuthenticAMD 21", [(48 << 10, "0,1")], 24 * MIB, 24 * MIB),
+        ("GenuineIntel 6", [(48 << 10, "0,1")], 24 * MIB, 24 * MIB),
+        ("GenuineIntel 6", [(480 << 10, "0-1")], 32 * MIB, 64 * MIB),
+        ("", [], 3 * MIB, 6 * MIB),
     ],
 )
 def test_by_sizes(tmp_path, monkeypatch, name, third, alone, together):
     machine(tmp_path, 2 << 10, third)
     monkeypatch.setattr(caches, "_CPUS", tmp_path)
-    monkeypatch.setattr(caches.llvm, "get_host_cpu_name", lambda: name)
+    vendor, _, family = name.partition(" ")
+    found = {"vendor_id": vendor, "cpu family": family} if name else {}
+    monkeypatch.setattr(processor, "facts", lambda: found)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
     limits = caches.by_sizes()
     assert (limits.of(1), limits.of(2)) == (alone, together)
@@ -54,7 +57,7 @@ def test_by_no_sizes(tmp_path, monkeypatch):
 # Copies that, past the caches, are slower up to 8 MiB for each thread, and faster from there on.
 MEASURE = """
 import sys
-from numbanorm.kernels.threads import caches
+from numbanorm.threads import caches
 
 def seconds(call, least):
     y, _, _, workers, streamed = call.args
@@ -65,8 +68,11 @@ caches._seconds = seconds
 print(*caches.measure(print, int(sys.argv[1])), *caches.deciding())
 """
 SHOW = """
-from numbanorm.kernels.threads import caches, launch
-print(list(caches.deciding()), launch.variables.nbn_stream_alone, launch.variables.nbn_stream_each)
+from numbanorm.calls import lookup
+from numbanorm.threads import caches, shared
+lookup.kernels()
+limits = shared.words(shared.STREAM_ALONE)[0], shared.words(shared.STREAM_EACH)[0]
+print(list(caches.deciding()), *limits)
 print(caches.is_measured())
 """
 
@@ -82,10 +88,10 @@ def test_a_measurement_is_kept(tmp_path, threads):
 
 
 def test_a_measurement_on_another_machine_does_not_count(tmp_path, monkeypatch):
-    monkeypatch.setattr(caches.cache, "read", {}.get)
+    monkeypatch.setattr(caches._store, "read", lambda _, name: None)
     assert caches.deciding.__wrapped__() == (caches.by_sizes(), "the caches' sizes")
     stored = {caches._file_name(): json.dumps([5, 6]).encode()}
-    monkeypatch.setattr(caches.cache, "read", stored.get)
+    monkeypatch.setattr(caches._store, "read", lambda _, name: stored.get(name))
     assert caches.deciding.__wrapped__() == (caches.Limits(5, 6), "measurement")
     monkeypatch.setattr(os, "cpu_count", lambda: 977)
     assert caches.deciding.__wrapped__() == (caches.by_sizes(), "the caches' sizes")

@@ -10,7 +10,7 @@ import pytest
 from processes import run
 
 import numbanorm as nbn
-from numbanorm.threads import counts, workers
+from numbanorm.threads import counts, shared, workers
 
 VARIABLES = ("NUMBANORM_NUM_THREADS", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS")
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -223,16 +223,15 @@ def test_a_block_is_how_many_work(monkeypatch):
 
 
 def test_c_callers_are_in_no_block():
-    from numbanorm.kernels.threads.launch import variables
-
-    before = variables.nbn_threads
+    number = shared.words(shared.THREADS)
+    before = number[0]
     try:
         with nbn.num_threads(7):
             nbn.set_num_threads(3)
             workers.serve_c()
-        assert variables.nbn_threads == 3
+        assert number[0] == 3
     finally:
-        variables.nbn_threads = before
+        number[0] = before
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

@@ -5,9 +5,11 @@ import sys
 from pathlib import Path
 from unittest import mock
 
+import processes
 import pytest
+from numba import config
 
-from numbanorm.kernels.compile import folders
+from numbanorm import _store
 
 platformdirs = pytest.importorskip("platformdirs")
 
@@ -32,7 +34,7 @@ def test_as_platformdirs(system, environment):
     kept = {k: v for k, v in os.environ.items() if k not in ("HOME", "XDG_CACHE_HOME")}
     with mock.patch.dict(os.environ, kept | environment, clear=True):
         with mock.patch.object(sys, "platform", system):
-            assert folders.user_folder() == Path(kind("numbanorm").user_cache_dir)
+            assert _store.user_folder() == Path(kind("numbanorm").user_cache_dir)
 
 
 def test_as_platformdirs_on_windows():
@@ -43,7 +45,7 @@ def test_as_platformdirs_on_windows():
         wanted = windows.Windows("numbanorm").user_cache_dir
     with mock.patch.dict(os.environ, LOCALAPPDATA=local):
         with mock.patch.object(sys, "platform", "win32"):
-            assert folders.user_folder() == Path(wanted)
+            assert _store.user_folder() == Path(wanted)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="accounts are POSIX's")
@@ -52,18 +54,26 @@ def test_a_user_without_a_home_has_none(home):
     kept = {k: v for k, v in os.environ.items() if k not in ("HOME", "XDG_CACHE_HOME")}
     with mock.patch.dict(os.environ, kept | ({} if home is None else {"HOME": home}), clear=True):
         with mock.patch("pwd.getpwuid", {}.__getitem__):
-            assert folders.user_folder() is None
+            assert _store.user_folder() is None
 
 
 def test_a_set_folder_is_the_only_one():
-    with mock.patch.object(folders.config, "CACHE_DIR", "/set"):
-        assert folders.candidates() == [Path("/set")]
+    with mock.patch.object(config, "CACHE_DIR", "/set"):
+        assert _store.candidates() == [Path("/set")]
+
+
+def test_a_set_folder_holds_without_numba():
+    code = (
+        "import sys; from numbanorm import _store\n"
+        "print(*_store.candidates(), 'numba' in sys.modules)"
+    )
+    assert processes.run(code, environment={"NUMBA_CACHE_DIR": "/set"}) == "/set False\n"
 
 
 def test_else_the_environments_and_the_users():
-    wanted = [Path(sys.prefix, "var", "cache", "numbanorm"), folders.user_folder()]
-    with mock.patch.object(folders.config, "CACHE_DIR", ""):
-        assert folders.candidates() == wanted
+    wanted = [Path(sys.prefix, "var", "cache", "numbanorm"), _store.user_folder()]
+    with mock.patch.object(config, "CACHE_DIR", ""):
+        assert _store.candidates() == wanted
         for name, value in ("frozen", True), ("_MEIPASS", "/tmp/gone"):
             with mock.patch.object(sys, name, value, create=True):
-                assert folders.candidates() == wanted[1:]
+                assert _store.candidates() == wanted[1:]

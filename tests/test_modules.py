@@ -18,9 +18,18 @@ ORDER = [
     "plan.slabs",
     "plan.routes",
     "plan.plan",
+    "_store",
+    "prebuilt.table",
+    "prebuilt.library",
+    "prebuilt.functions",
+    "threads.processor",
+    "threads.shared",
+    "threads.caches",
     "kernels",
     "threads.quota",
     "threads.counts",
+    "threads.crew",
+    "threads.openmp",
     "threads.workers",
     "calls.memory",
     "calls.given",
@@ -69,6 +78,9 @@ ORDER = [
     "stats.figure",
     "stats.work",
     "stats",
+    "prebuilt.objects",
+    "prebuilt.building",
+    "prebuilt.backend",
 ]
 FOLDERS = {name.partition(".")[0] for name in ORDER if (PACKAGE / name.partition(".")[0]).is_dir()}
 

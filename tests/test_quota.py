@@ -1,6 +1,7 @@
 """A limit of processors, as Linux tells it in files: control groups of both versions."""
 
 import os
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -69,7 +70,7 @@ def test_processors(limited, files, group, allowed):
 def test_threads_obey(limited, monkeypatch):
     """The quota bounds the number of processors, but not what the user asked for."""
     config = SimpleNamespace(NUMBA_NUM_THREADS=64, NUMBA_DEFAULT_NUM_THREADS=64)
-    monkeypatch.setattr(counts, "_config", lambda: config)
+    monkeypatch.setitem(sys.modules, "numba.core.config", config)
     monkeypatch.setattr(counts, "_chosen", None)
     monkeypatch.setattr(counts, "_of_openmp", lambda: 0)
     monkeypatch.setattr("numba.np.ufunc.parallel._is_initialized", False)

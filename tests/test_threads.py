@@ -247,6 +247,7 @@ REFUSED = (
 import resource
 from pathlib import Path
 from numbanorm.kernels.threads import pool
+from numbanorm.threads import shared
 
 nbn.set_num_threads(2)
 y = np.empty_like(x)
@@ -258,7 +259,7 @@ nbn.set_num_threads(8)
 resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
 for _ in range(3):
     nbn.batch_norm(x, training=True, out=y)
-made = pool.words[pool.MADE]
+made = shared.words(shared.POOL, shared.POOL_WORDS)[pool.MADE]
 resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
 assert made < 7, made
 np.testing.assert_array_equal(y, WANTED[0])

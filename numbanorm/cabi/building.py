@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from numbanorm._status import RULES, Status
 from numbanorm.cabi.declarations import (
@@ -132,6 +133,7 @@ def build(prefix: Path) -> list[Path]:
         work = Path(folder)
         (work / "numbanorm.h").write_text(header(), "utf-8")
         (work / "library.c").write_text(source(), "utf-8")
+        (work / "processor.h").write_text(filled("processor.h"), "utf-8")
         _write_objects(work)
         _link(command, work)
         for path, text in texts.items():
@@ -148,20 +150,18 @@ def _write_objects(work: Path) -> None:
     """Compile all types at once, for all targets, each in a process of its own."""
     module = [sys.executable, "-m", "numbanorm.cabi.objects"]
     running = [
-        subprocess.Popen(
-            [*module, ",".join(kinds), str(work), *targets()], env=_plain_environment()
-        )
+        subprocess.Popen([*module, ",".join(kinds), str(work), *targets()], env=numba_environment())
         for kinds in (*([kind] for kind in TYPES), IMAGE_TYPES, INTEGER_TYPES)
     ]
     if any([process.wait() for process in running]):
         raise BuildError("the functions must compile, got an error (above)")
 
 
-def _plain_environment() -> dict[str, str]:
+def numba_environment(processor: str = "x86-64-v3", features: str = "+avx2,+fma,+f16c") -> Any:
     """Return an environment in which Numba asks nothing of the processor that it runs on."""
     environment = dict(os.environ)
     if targets() == X86_TARGETS:
-        environment |= {"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": "+avx2,+fma,+f16c"}
+        environment |= {"NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": features}
     return environment
 
 

@@ -122,8 +122,8 @@ def _wrapped(start: str, rest: str) -> str:
     return "\n".join(lines)
 
 
-def _template(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text("utf-8")
+def _template(name: str, package: str = __package__) -> str:
+    return resources.files(package).joinpath(name).read_text("utf-8")
 
 
 def _typed(text: str, kind: str) -> str:
@@ -188,12 +188,12 @@ def c_name(status: Status) -> str:
     return "NBN_OK" if status is Status.OK else f"NBN_ERROR_{status.name}"
 
 
-def filled(template: str, **values: str) -> str:
-    """Return a template's text, each ``@NAME@`` in it replaced by a value."""
+def filled(template: str, package: str = __package__, **values: str) -> str:
+    """Return the text of a package's template, each ``@NAME@`` in it replaced by a value."""
     major, minor, patch = re.findall(r"\d+", __version__)[:3]
     values |= {"MAJOR": major, "MINOR": minor, "PATCH": patch}
     values |= {"VERSION": __version__, "ABI": str(ABI_VERSION)}
-    return re.sub(r"@(\w+)@", lambda found: values[found[1]], _template(template))
+    return re.sub(r"@(\w+)@", lambda found: values[found[1]], _template(template, package))
 
 
 def header() -> str:

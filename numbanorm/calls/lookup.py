@@ -2,46 +2,46 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from functools import lru_cache
 from typing import Any
 
 from numbanorm.plan import routes
 from numbanorm.plan.view import View
-from numbanorm.threads import counts
+from numbanorm.prebuilt import functions, library
+from numbanorm.prebuilt.table import MODULES
+from numbanorm.threads import caches, counts
 
 _loaded: Any = None
 
 
 class _Kernels:
-    """The kernel modules, imported together: this is what first imports Numba."""
+    """The kernels' modules, or what stands for them where kernels are compiled ahead."""
 
-    def __init__(self) -> None:
-        from numbanorm.kernels.operations import (
-            backward_across,
-            backward_along,
-            backward_few,
-            backward_parts,
-            backward_rows,
-            copying,
-            finishing,
-            forward_across,
-            forward_along,
-            forward_rows,
-            images,
-            merging,
-            moments_across,
-            moments_along,
-            summaries,
-        )
-
+    def __init__(self, found: Any) -> None:
         along, across, rows = routes.ALONG, routes.ACROSS, routes.ROWS
-        self.moments = {along: moments_along, across: moments_across}
-        self.forward = {along: forward_along, across: forward_across, rows: forward_rows}
-        self.backward = {along: backward_along, across: backward_across, rows: backward_rows}
-        self.backward[routes.FEW] = backward_few
-        self.copying, self.finishing = copying, finishing
-        self.images, self.summaries, self.merging = images, summaries, merging
-        self.parts = backward_parts
+        self.moments = {along: found.moments_along, across: found.moments_across}
+        self.forward = {
+            along: found.forward_along, across: found.forward_across, rows: found.forward_rows,
+        }  # fmt: skip
+        self.backward = {
+            along: found.backward_along, across: found.backward_across, rows: found.backward_rows,
+            routes.FEW: found.backward_few,
+        }  # fmt: skip
+        self.copying, self.finishing = found.copying, found.finishing
+        self.images, self.summaries, self.merging = found.images, found.summaries, found.merging
+        self.parts = found.backward_parts
+
+
+def _modules() -> Any:
+    """Return what kernels are called by. Without a library this is what first imports Numba."""
+    if library.loaded() is not None:
+        caches.set_limits()
+        return functions.modules()
+    for name in MODULES:
+        importlib.import_module(f"numbanorm.kernels.operations.{name}")
+    return sys.modules["numbanorm.kernels.operations"]
 
 
 def kernels() -> Any:
@@ -49,7 +49,7 @@ def kernels() -> Any:
     global _loaded
     if _loaded is None:
         with counts.importing:
-            _loaded = _Kernels()
+            _loaded = _Kernels(_modules())
     return _loaded
 
 

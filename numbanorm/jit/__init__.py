@@ -43,6 +43,8 @@ The rows of an array, normalised within a function of one's own::
            [-1.,  1.]])
 """
 
+# First: what Numba is wanted for is said before it is missed.
+import numbanorm.kernels as _kernels  # noqa: F401
 from numbanorm._status import Status
 from numbanorm.jit.arrays import bfloat16, float16, num_threads
 from numbanorm.jit.data import normalize_images, update_moments

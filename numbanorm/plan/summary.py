@@ -6,7 +6,8 @@ LOW = (1 << LOW_BITS) - 1
 
 # Rows of its float64s: of floats the mean, what that lacks, and the sum of squared deviations; the
 # extremes of all.
-MEAN, REST, DEVIATIONS, LEAST, GREATEST = range(5)
+ROWS = 5
+MEAN, REST, DEVIATIONS, LEAST, GREATEST = range(ROWS)
 
 # The largest count.
 MOST = 2**63 - 1

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from numbanorm.plan.tuning import MAX_WORKERS
+from numbanorm.prebuilt import library
 from numbanorm.threads.quota import processors
 
 # Held while Numba or kernels are imported.
@@ -111,8 +112,7 @@ def _own() -> int:
 
 def _by_others() -> tuple[int, str]:
     """Return what Numba or OpenMP were told, else what the machine has."""
-    config = _config()
-    everything, default = config.NUMBA_NUM_THREADS, config.NUMBA_DEFAULT_NUM_THREADS
+    everything, default = _of_numba()
     # Numba's threads have been started by whoever set their number; asking would start them.
     parallel: Any = sys.modules.get("numba.np.ufunc.parallel")
     if getattr(parallel, "_is_initialized", False):
@@ -130,12 +130,17 @@ def _by_others() -> tuple[int, str]:
     return default, "the processors that the process may run on"
 
 
-@lru_cache(maxsize=1)
-def _config() -> Any:
-    """Return Numba's settings."""
-    with importing:
-        from numba.core import config
-    return config
+def _of_numba() -> tuple[int, int]:
+    """Return how many threads Numba has, or would have, and how many if nothing said otherwise."""
+    config: Any = sys.modules.get("numba.core.config")
+    if config is None and library.loaded() is None:
+        with importing:
+            from numba.core import config
+    if config is not None:
+        return config.NUMBA_NUM_THREADS, config.NUMBA_DEFAULT_NUM_THREADS
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    default, said = allowed or 1, _environment["NUMBA_NUM_THREADS"].strip()
+    return int(said) if re.fullmatch("[0-9]{1,9}", said) and int(said) else default, default
 
 
 @lru_cache(maxsize=1)

@@ -7,17 +7,15 @@ import logging
 import os
 import sys
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numbanorm._status import RULES, Status
-from numbanorm.threads import counts
+from numbanorm.threads import counts, crew
 from numbanorm.threads.counts import importing
-
-if TYPE_CHECKING:
-    from numbanorm.kernels.threads.crew import Crew
+from numbanorm.threads.shared import THREADS, words
 
 # What ends the threads, once operations have a launcher.
-_crew: Crew | None = None
+_crew: crew.Crew | None = None
 
 # Whether C callers use this process's kernels too.
 _serves_c = False
@@ -36,24 +34,16 @@ def set_num_threads(n: int) -> None:
 def serve_c() -> None:
     """Get threads for C callers, and tell them, who can't ask, how many."""
     global _serves_c
-    from numbanorm.kernels.threads import launch
-
     get_ready()
-    launch.variables.nbn_threads, _ = counts.deciding(here=False)
+    words(THREADS)[0], _ = counts.deciding(here=False)
     _serves_c = True
 
 
 def get_ready() -> None:
     """Give operations what launches threads."""
     global _crew
-    from numba.core.compiler_lock import global_compiler_lock
-
-    # Numba's lock is held while it compiles that: a lock of our own beside it could be taken in
-    # another order elsewhere.
-    with global_compiler_lock:
+    with crew.held():
         if _crew is None:
-            from numbanorm.kernels.threads import crew
-
             _crew = crew.ready()
             # Their code and memory go when the interpreter ends.
             atexit.register(_crew.stop)

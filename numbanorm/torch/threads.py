@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from numbanorm.threads import workers
+from numbanorm.threads import openmp, workers
 from numbanorm.threads.counts import Limit
 
 # The key under which a thread keeps that it asked for torch's threads; None: not looked for yet,
@@ -34,8 +34,6 @@ def _libraries() -> list[Path]:
 
 def _look() -> int:
     """Return the key, once the launcher knows torch's threads."""
-    from numbanorm.kernels.threads import openmp
-
     workers.get_ready()
     for path in _libraries():
         with contextlib.suppress(OSError, AttributeError):
@@ -67,8 +65,6 @@ def _in_child() -> None:
     """Do without in a forked child, where a team of OpenMP would never come."""
     global _key
     if _key is not None and _key >= 0:
-        from numbanorm.kernels.threads import openmp
-
         openmp.give_up()
         _key = -1
 

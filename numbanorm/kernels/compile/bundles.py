@@ -10,6 +10,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 from numba.core.runtime.nrt import rtsys
 
+from numbanorm import _store
 from numbanorm.kernels.compile import cache
 from numbanorm.kernels.compile.always import compiling
 from numbanorm.kernels.compile.leaves import EntryCompiler
@@ -53,11 +54,11 @@ def addresses(
     context = cpu_target.target_context
     codegen = context.codegen()
     file = cache.file_name(name, kinds, codegen)
-    payload = cache.read(file)
+    payload = _store.read(cache.folders(), file)
     if payload is None:
         context.refresh()
         library: Any = bundle(name, entries())
-        cache.write(file, pickle.dumps(library.serialize_using_object_code()))
+        _store.write(cache.folders(), file, pickle.dumps(library.serialize_using_object_code()))
     else:
         rtsys.initialize(context)
         library = codegen.unserialize_library(pickle.loads(payload))

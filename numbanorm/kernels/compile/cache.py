@@ -8,11 +8,8 @@ Kernels are read from any of several folders, so that those which an administrat
 users who may not write there.
 """
 
-import contextlib
 import hashlib
-import os
 import pickle
-import secrets
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +20,7 @@ from numba.core.caching import _Cache
 from numba.core.runtime.nrt import rtsys
 from numba.core.serialize import dumps
 
-from numbanorm.kernels.compile.folders import candidates
+from numbanorm import _store
 from numbanorm.kernels.compile.sources import source_digest
 
 # What Numba lets its environment variables change in compiled code, besides the processor.
@@ -37,7 +34,7 @@ def folders() -> list[Path]:
     None where nothing tells whether kernels are those of the sources that are there now.
     """
     digest = source_digest()
-    return [folder / f"numbanorm-{digest}" for folder in candidates()] if digest else []
+    return [folder / f"numbanorm-{digest}" for folder in _store.candidates()] if digest else []
 
 
 def file_name(name: str, signature: Any, codegen: Any) -> str:
@@ -45,40 +42,6 @@ def file_name(name: str, signature: Any, codegen: Any) -> str:
     settings = [getattr(config, setting, None) for setting in _SETTINGS]
     key = f"{signature} {codegen.magic_tuple()} {settings}".encode()
     return f"{name}-{hashlib.sha256(key).hexdigest()[:24]}.nbc"
-
-
-def read(name: str) -> bytes | None:
-    """Return what a file of the cache holds, or None if it is not whole or not there."""
-    for folder in folders():
-        with contextlib.suppress(OSError):
-            content = (folder / name).read_bytes()
-            digest, payload = content[:32], content[32:]
-            if payload and hashlib.sha256(payload).digest() == digest:
-                return payload
-    return None
-
-
-def write(name: str, payload: bytes) -> None:
-    """Put a file into the first folder that takes it, by one rename.
-
-    A full disk or folders that are read-only cost a compile next time, never an error now.
-    """
-    content = hashlib.sha256(payload).digest() + payload
-    for folder in folders():
-        temporary = folder / f".{name}.{secrets.token_hex(8)}"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            try:
-                # For all to read whom the user lets read new files.
-                with temporary.open("xb") as file:
-                    file.write(content)
-                os.replace(temporary, folder / name)
-                return
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
-        except OSError:
-            continue
 
 
 class KernelCache(_Cache):
@@ -94,7 +57,7 @@ class KernelCache(_Cache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         name = file_name(self._name, sig, target_context.codegen())
-        payload = read(name) if self._enabled else None
+        payload = _store.read(folders(), name) if self._enabled else None
         if payload is None:
             return None
         # What compiled code calls; Numba would load all that its compiler knows too, for 0.3 s.
@@ -103,7 +66,7 @@ class KernelCache(_Cache):
 
     def save_overload(self, sig: Any, data: Any) -> None:
         if self._enabled:
-            write(file_name(self._name, sig, data.codegen), dumps(data._reduce()))
+            _store.write(folders(), file_name(self._name, sig, data.codegen), dumps(data._reduce()))
 
     def enable(self) -> None:
         self._enabled = True

@@ -20,7 +20,7 @@ import llvmlite
 import numba
 
 from numbanorm import __version__
-from numbanorm.kernels.compile.folders import frozen
+from numbanorm._store import frozen
 
 PACKAGE = "numbanorm"
 

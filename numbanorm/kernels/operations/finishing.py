@@ -7,7 +7,18 @@ from numbanorm.kernels.loops.deviations import mean_square, variance
 from numbanorm.kernels.loops.statistics import reciprocal_deviation
 from numbanorm.kernels.simd.choosing import all_above
 from numbanorm.kernels.simd.memory import lanes, store
-from numbanorm.kernels.simd.pointers import at, get, is_null, magnitude, optional, pointer, put
+from numbanorm.kernels.simd.pointers import (
+    at,
+    elements,
+    get,
+    integer_in,
+    is_null,
+    magnitude,
+    optional,
+    pointer,
+    put,
+    put_integer,
+)
 from numbanorm.kernels.simd.storage import itemsize, spare_digits
 from numbanorm.kernels.simd.sums import load_sum
 from numbanorm.kernels.simd.vec import narrow, splat_wide
@@ -69,11 +80,12 @@ def update(running_mean, running_var, tracked, mean, var, n, batch, count, momen
     compiled function and, as this one keeps the GIL, lets no other thread in: all of it is done, or
     nothing, to the average of just the batches before.
     """
+    counter = pointer(tracked)
     if momentum != momentum:
-        momentum = 1.0 / float(tracked[()] + 1)
+        momentum = 1.0 / float(integer_in(counter, 0) + 1)
     first, second = optional(running_mean), optional(running_var)
     move_running(first, second, pointer(mean), pointer(var), n, batch, count, momentum)
-    tracked[()] += 1
+    put_integer(counter, 0, integer_in(counter, 0) + 1)
 
 
 @exact
@@ -96,7 +108,7 @@ def fill_divisors(std, weight, var, n):
 @serial
 def divide_by(std, weight, var):
     """Like `fill_divisors`, for arrays."""
-    fill_divisors(pointer(std), pointer(weight), pointer(var), std.size)
+    fill_divisors(pointer(std), pointer(weight), pointer(var), elements(std))
 
 
 @exact
@@ -114,7 +126,7 @@ def put_statistics(mean, rstd, found_mean, found_var, n, eps):
 def statistics(mean, rstd, found_mean, found_var, eps):
     """Like `put_statistics`, for arrays."""
     found = pointer(found_mean), pointer(found_var)
-    put_statistics(pointer(mean), pointer(rstd), *found, mean.size, eps)
+    put_statistics(pointer(mean), pointer(rstd), *found, elements(mean), eps)
 
 
 @exact
@@ -127,7 +139,7 @@ def put_variances(var, n, factor):
 @serial
 def variances(var, factor):
     """Like `put_variances`, for arrays."""
-    put_variances(pointer(var), var.size, factor)
+    put_variances(pointer(var), elements(var), factor)
 
 
 @exact
@@ -141,7 +153,7 @@ def put_mean_squares(mean, var, n):
 @serial
 def mean_squares(mean, var):
     """Like `put_mean_squares`, for arrays."""
-    put_mean_squares(pointer(mean), pointer(var), var.size)
+    put_mean_squares(pointer(mean), pointer(var), elements(var))
 
 
 @exact
@@ -154,4 +166,4 @@ def widen_elements(result, values, n):
 @serial
 def widen(result, values):
     """Like `widen_elements`, for arrays."""
-    widen_elements(pointer(result), pointer(values), result.size)
+    widen_elements(pointer(result), pointer(values), elements(result))

@@ -12,6 +12,7 @@ from numbanorm.kernels.loops.statistics import two_sum
 from numbanorm.kernels.operations.summaries import joined, put_sum, summarize
 from numbanorm.kernels.simd.pointers import (
     at,
+    elements,
     get,
     integer_in,
     is_null,
@@ -22,7 +23,7 @@ from numbanorm.kernels.simd.pointers import (
 from numbanorm.kernels.simd.room import allocate, as_integers, release
 from numbanorm.kernels.simd.storage import is_integer
 from numbanorm.kernels.threads.drivers import exact, serial
-from numbanorm.plan.summary import DEVIATIONS, GREATEST, LEAST, MOST, REST
+from numbanorm.plan.summary import DEVIATIONS, GREATEST, LEAST, MOST, REST, ROWS
 
 SIZE = int(Status.SIZE)
 
@@ -129,7 +130,7 @@ def merge(count, sums, values, more, more_sums, more_values):
     """Like `merge_summaries`, for arrays."""
     here = pointer(count), pointer(sums), pointer(values)
     there = pointer(more), pointer(more_sums), pointer(more_values)
-    merge_summaries(values.shape[1], *here, *there)
+    merge_summaries(elements(values) // ROWS, *here, *there)
 
 
 @leaf

@@ -10,6 +10,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from numbanorm.kernels.simd.handed import Handed, count, data
 from numbanorm.kernels.simd.sixteen import HANDED_OVER
 from numbanorm.kernels.simd.storage import (
     compute_type,
@@ -27,6 +28,14 @@ def _pointer(context: Any, builder: Any, kind: Any, data: Any) -> Any:
     return builder.bitcast(data, context.get_value_type(kind))
 
 
+def _memory(context: Any, builder: Any, array: Any, value: Any) -> tuple[Any, Any]:
+    """Return an array's address and how many elements it has."""
+    if isinstance(array, Handed):
+        return data(builder, value), count(builder, value)
+    struct = cgutils.create_struct_proxy(array)(context, builder, value)
+    return struct.data, struct.nitems
+
+
 def _pointer_type(array: Any) -> Any:
     """Return the type of pointers to an array's elements."""
     return types.CPointer(HANDED_OVER.get(array.dtype, array.dtype))
@@ -39,8 +48,8 @@ def pointer(_: Any, array: Any) -> Any:
         return array(array), lambda context, builder, sig, args: args[0]
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        data = cgutils.create_struct_proxy(array)(context, builder, args[0]).data
-        return _pointer(context, builder, sig.return_type, data)
+        found, _ = _memory(context, builder, array, args[0])
+        return _pointer(context, builder, sig.return_type, found)
 
     return _pointer_type(array)(array), codegen
 
@@ -52,12 +61,22 @@ def optional(_: Any, array: Any) -> Any:
         return array(array), lambda context, builder, sig, args: args[0]
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        struct = cgutils.create_struct_proxy(array)(context, builder, args[0])
-        empty = builder.icmp_unsigned("==", struct.nitems, I64(0))
-        data = _pointer(context, builder, sig.return_type, struct.data)
-        return builder.select(empty, ir.Constant(data.type, None), data)
+        found, size = _memory(context, builder, array, args[0])
+        found = _pointer(context, builder, sig.return_type, found)
+        empty = builder.icmp_unsigned("==", size, I64(0))
+        return builder.select(empty, ir.Constant(found.type, None), found)
 
     return _pointer_type(array)(array), codegen
+
+
+@intrinsic
+def elements(_: Any, array: Any) -> Any:
+    """Return how many elements an array has."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _memory(context, builder, array, args[0])[1]
+
+    return types.int64(array), codegen
 
 
 @intrinsic

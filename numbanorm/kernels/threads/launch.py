@@ -9,7 +9,6 @@ Two more say from how many bytes on results are written past the caches: ``nbn_s
 thread, ``nbn_stream_each`` more for each other one (`caches`).
 """
 
-import ctypes
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -19,12 +18,10 @@ from numba.extending import intrinsic
 
 from numbanorm.kernels.simd.pointers import BYTES, I64
 from numbanorm.kernels.simd.room import on_stack
-from numbanorm.kernels.threads import caches
 from numbanorm.kernels.threads.float_modes import call_leaf, enter, leave
 from numbanorm.plan.tuning import MAX_WORKERS, SPACING
-
-LAUNCHER, THREADS = "nbn_launcher", "nbn_threads"
-STREAM_ALONE, STREAM_EACH = "nbn_stream_alone", "nbn_stream_each"
+from numbanorm.threads import caches, shared
+from numbanorm.threads.shared import LAUNCHER, STREAM_ALONE, STREAM_EACH, THREADS
 
 WORK = ir.FunctionType(ir.VoidType(), [I64, I64, BYTES])
 _START = ir.FunctionType(ir.VoidType(), [WORK.as_pointer(), BYTES, I64])
@@ -32,29 +29,9 @@ _COUNTERS = types.CPointer(types.int64)
 _QUEUE = types.Tuple((_COUNTERS, types.int64, types.int64))
 
 
-class Variables(ctypes.Structure):
-    """The variables of a process, by their symbols."""
-
-    _fields_ = [
-        (LAUNCHER, ctypes.c_void_p),
-        (THREADS, ctypes.c_int64),
-        (STREAM_ALONE, ctypes.c_int64),
-        (STREAM_EACH, ctypes.c_int64),
-    ]
-
-
-variables = Variables(None, 1)
-
-
-def set_limits() -> None:
-    """Let results be written past the caches from where on that pays on this machine."""
-    (variables.nbn_stream_alone, variables.nbn_stream_each), _ = caches.deciding()
-
-
-set_limits()
-
 for _name in (LAUNCHER, THREADS, STREAM_ALONE, STREAM_EACH):
-    llvm.add_symbol(_name, ctypes.addressof(variables) + getattr(Variables, _name).offset)
+    llvm.add_symbol(_name, shared.address(_name))
+caches.set_limits()
 
 
 def _load_variable(builder: Any, kind: Any, name: str) -> Any:

@@ -4,7 +4,6 @@ Where PyTorch runs, its threads spin for a while after each operation; ours and 
 for the cores. A region that such a thread launches is therefore worked on by that library's team.
 """
 
-import ctypes
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -12,26 +11,21 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from numbanorm.kernels.compile import bundles
 from numbanorm.kernels.simd.pointers import BYTES, I64
 from numbanorm.kernels.simd.room import on_stack
-from numbanorm.kernels.threads.launch import WORK, variables
+from numbanorm.kernels.threads.launch import WORK
 from numbanorm.kernels.threads.system import I32
+from numbanorm.threads import shared
+from numbanorm.threads.shared import KEY, OPENMP, OPENMP_WORDS, OTHERS
 
-# Addresses: OpenMP's functions, as GCC's runtime names them and others do too; the key under which
-# a thread keeps that it asked; and the launcher of all other threads.
-NAMES = "GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads"
-KEY, OTHERS = len(NAMES), len(NAMES) + 1
-
-words = (ctypes.c_int64 * (OTHERS + 1))()
-llvm.add_symbol("nbn_openmp", ctypes.addressof(words))
+llvm.add_symbol(OPENMP, shared.address(OPENMP, OPENMP_WORDS))
 
 
 def _word(builder: Any, i: int) -> Any:
     """Return the address of a word."""
-    module, kind = builder.module, ir.ArrayType(I64, len(words))
-    found = module.globals.get("nbn_openmp")
-    found = ir.GlobalVariable(module, kind, "nbn_openmp") if found is None else found
+    module, kind = builder.module, ir.ArrayType(I64, OPENMP_WORDS)
+    found = module.globals.get(OPENMP)
+    found = ir.GlobalVariable(module, kind, OPENMP) if found is None else found
     return builder.gep(found, [I64(0), I64(i)])
 
 
@@ -114,29 +108,3 @@ def start(function, data, workers):  # type: ignore[no-untyped-def]
         by_team(function, data, workers)
     else:
         by_others(function, data, workers)
-
-
-def ready(library: ctypes.CDLL) -> int:
-    """Let threads that ask be served by a library's team; returns the key to ask with.
-
-    Operations must have their launcher already.
-    """
-    for i, name in enumerate(NAMES):
-        words[i] = ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0
-    key = ctypes.c_uint32()
-    if ctypes.CDLL(None).pthread_key_create(ctypes.byref(key), None):
-        raise OSError("the system has no key left for a thread's own data")
-    words[KEY], words[OTHERS] = key.value, variables.nbn_launcher
-    entries: bundles.Entries = {
-        "nbn_openmp_start": (start, types.void(types.voidptr, types.voidptr, types.int64))
-    }
-    variables.nbn_launcher = bundles.addresses("openmp", lambda: entries, list(entries))[
-        "nbn_openmp_start"
-    ]
-    return int(key.value)
-
-
-def give_up() -> None:
-    """Serve all threads as others: a forked child's team would never come."""
-    if words[OTHERS]:
-        variables.nbn_launcher = words[OTHERS]

@@ -13,7 +13,6 @@ Nothing here is Python's but the locks: no thread needs the GIL, and no signal i
 The memory the threads share is an array of int64 words.
 """
 
-import ctypes
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -37,6 +36,8 @@ from numbanorm.kernels.threads.atomics import (
 from numbanorm.kernels.threads.launch import WORK
 from numbanorm.kernels.threads.system import begin, end, new_lock, pause, wait, wake
 from numbanorm.plan.tuning import MAX_WORKERS, WAKES
+from numbanorm.threads import shared
+from numbanorm.threads.shared import LOOKS, POOL, POOL_WORDS, SERVER
 
 # The words, by their place; those that are written often have cache lines of their own. The state
 # of the region is one number: its free seats above, how many took one below, and whether the caller
@@ -46,14 +47,13 @@ SEAT, WAITED, TAKEN = 1 << 17, 1 << 16, (1 << 16) - 1
 # The region's work, its data and its number of threads; the lock on which the caller waits.
 WORK_AT, DATA, WORKERS, DONE = (REGION + i for i in range(4))
 # How many threads there are, how many have been asked for, what they run, how often who waits looks
-# before it sleeps, and whether they shall end.
-MADE, ASKED, SERVER, LOOKS, STOP = (24 + i for i in range(5))
+# before it sleeps, and whether they shall end. What they run and how often are set from outside.
+MADE, ASKED, STOP = 24, 25, 28
 # For each thread: whether it sleeps, the lock on which it does, and what the system calls it.
 ASLEEP = 32
 LOCKS, HANDLES = ASLEEP + MAX_WORKERS, ASLEEP + 2 * MAX_WORKERS
 
-words = (ctypes.c_int64 * (ASLEEP + 3 * MAX_WORKERS))()
-llvm.add_symbol("nbn_pool", ctypes.addressof(words))
+llvm.add_symbol(POOL, shared.address(POOL, POOL_WORDS))
 
 
 @intrinsic
@@ -61,9 +61,9 @@ def pool(_: Any) -> Any:
     """Return the address of the words."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        module, kind = builder.module, ir.ArrayType(I64, len(words))
-        found = module.globals.get("nbn_pool")
-        found = ir.GlobalVariable(module, kind, "nbn_pool") if found is None else found
+        module, kind = builder.module, ir.ArrayType(I64, POOL_WORDS)
+        found = module.globals.get(POOL)
+        found = ir.GlobalVariable(module, kind, POOL) if found is None else found
         return builder.gep(found, [I64(0), I64(0)])
 
     return types.CPointer(types.int64)(), codegen

@@ -14,10 +14,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-import llvmlite.binding as llvm
 import numpy as np
 
-from numbanorm.kernels.compile import cache
+from numbanorm import _store
 from numbanorm.plan.tuning import (
     SECOND_CACHE,
     SHARE_OF_OTHERS_THIRD,
@@ -25,6 +24,8 @@ from numbanorm.plan.tuning import (
     SHARE_OF_THIRD,
     STREAM_MOST,
 )
+from numbanorm.threads import processor
+from numbanorm.threads.shared import STREAM_ALONE, STREAM_EACH, words
 
 _CPUS, _UNITS = Path("/sys/devices/system/cpu"), {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
@@ -32,7 +33,6 @@ _CPUS, _UNITS = Path("/sys/devices/system/cpu"), {"K": 1 << 10, "M": 1 << 20, "G
 # is called again and again finds in a cache what it left there.
 _SIZES = [1 << k for k in range(20, 28)]
 _TURNS, _WARM, _TIMED = 3, 0.01, 0.005
-
 
 Copy = Callable[[Any, Any, None, int, bool], None]
 
@@ -84,25 +84,35 @@ def by_sizes() -> Limits:
         private = int(SHARE_OF_SECOND * (second[0] if second else SECOND_CACHE))
         return Limits(private, private)
     alone, together = int(SHARE_OF_THIRD * max(third)), int(SHARE_OF_THIRD * sum(third))
-    if not llvm.get_host_cpu_name().startswith("znver"):
+    if not processor.is_zen():
         half = int(SHARE_OF_OTHERS_THIRD * max(third))
         alone, together = min(half, STREAM_MOST), min(half, STREAM_MOST * len(allowed))
     return Limits(alone, (together - alone) // max(1, len(allowed) - 1))
 
 
 def _file_name() -> str:
-    return f"limits-{llvm.get_host_cpu_name()}-{os.cpu_count()}"
+    return f"limits-{processor.name()}-{os.cpu_count()}"
 
 
 def is_measured() -> bool:
     """Return whether there is a measurement for this machine."""
-    return cache.read(_file_name()) is not None
+    return _store.read(_folders(), _file_name()) is not None
+
+
+def _folders() -> list[Path]:
+    return [folder / "numbanorm-limits" for folder in _store.candidates()]
+
+
+def set_limits() -> None:
+    """Let results be written past the caches from where on that pays on this machine."""
+    limits, _ = deciding()
+    words(STREAM_ALONE)[0], words(STREAM_EACH)[0] = limits
 
 
 @lru_cache(maxsize=1)
 def deciding() -> tuple[Limits, str]:
     """Return the limits that hold, and what says so."""
-    stored = cache.read(_file_name())
+    stored = _store.read(_folders(), _file_name())
     if stored is not None:
         return Limits(*json.loads(stored)), "measurement"
     return by_sizes(), "the caches' sizes"
@@ -113,7 +123,7 @@ def measure(copy: Copy, threads: int) -> Limits:
     alone = _measured(copy, 1)
     each = 0 if threads == 1 else (_measured(copy, threads) - alone) // (threads - 1)
     limits = Limits(alone, max(0, each))
-    cache.write(_file_name(), json.dumps(limits).encode())
+    _store.write(_folders(), _file_name(), json.dumps(limits).encode())
     deciding.cache_clear()
     return limits
 

@@ -1,0 +1,185 @@
+"""Building the library of kernels, which needs Numba and a C compiler."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from numbanorm.cabi.building import BuildError, compiler, numba_environment
+from numbanorm.cabi.declarations import filled
+from numbanorm.prebuilt.library import NAME
+from numbanorm.prebuilt.objects import PARTS
+from numbanorm.prebuilt.table import OPERATIONS, SERIAL
+from numbanorm.threads import processor
+from numbanorm.threads.shared import OPENMP_WORDS, POOL_WORDS
+
+# What Numba's part of the work takes for granted of each target. Those of the same share it.
+TARGETS = {"x86-64-v4": "+avx2,+fma,+f16c", "x86-64-v3": "+avx2,+fma,+f16c", "x86-64": ""}
+
+# What Linux calls the features that tell them apart.
+_AVX2 = {"avx2", "fma", "bmi1", "bmi2", "f16c", "movbe"}
+_AVX512 = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
+_NEEDED: dict[str, set[str]] = {"x86-64-v4": _AVX2 | _AVX512, "x86-64-v3": _AVX2, "x86-64": set()}
+
+# What the library calls is in the process already: of libraries it names only those that every
+# Python loads, and no versions of their functions, so that it runs with older ones.
+_SYSTEM = "libc.so.6", "libm.so.6", "libpthread.so.0"
+
+
+def native() -> str:
+    """Return the best target for the processor of this machine."""
+    found = processor.features()
+    return next(target for target, wanted in _NEEDED.items() if wanted <= found)
+
+
+def build(folder: Path, targets: Sequence[str] = ()) -> Path:
+    """Write the library for some of `TARGETS`, all if none are named, into a folder.
+
+    "native" stands for the best that this machine has.
+
+    Returns
+    -------
+    Path
+        The library's.
+
+    Raises
+    ------
+    BuildError
+        If it can't be built here.
+    """
+    targets = [native() if target == "native" else target for target in targets]
+    unknown = sorted(set(targets) - set(TARGETS))
+    if unknown:
+        raise BuildError(f"targets must be among {', '.join(TARGETS)}, got {', '.join(unknown)}")
+    wanted = [target for target in TARGETS if target in (targets or TARGETS)]
+    command = compiler()
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        _write_objects(work, wanted)
+        names = ", ".join(f'"{target}"' for target in wanted)
+        text = filled(
+            "process.c.in",
+            "numbanorm.prebuilt",
+            NAMES=names,
+            METHODS=_methods(),
+            POOL_WORDS=str(POOL_WORDS),
+            OPENMP_WORDS=str(OPENMP_WORDS),
+        )
+        (work / "process.c").write_text(text, "utf-8")
+        (work / "processor.h").write_text(filled("processor.h"), "utf-8")
+        _link(command, work)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / NAME).write_bytes((work / NAME).read_bytes())
+    return folder / NAME
+
+
+# C's type of what is given by letters, and how it is made of Python's.
+_TYPES = {
+    "a": ("const void *", "{}"),
+    "n": ("double", "PyFloat_AsDouble({})"),
+    "k": ("int64_t", "PyLong_AsLongLong({})"),
+    "f": ("_Bool", "PyObject_IsTrue({}) == 1"),
+}
+
+
+def _methods() -> str:
+    """Return the C functions by which Python calls kernels, one for all that are called alike."""
+    operations = sorted({one.shape for one in OPERATIONS})
+    serial = sorted({one.shape for one in SERIAL})
+    return "\n".join(
+        [
+            *(
+                _method(f"operation_{shape}", _of_operation(shape), "int64_t")
+                for shape in operations
+            ),
+            *(_method(f"serial_{shape}", _of_serial(shape), "void") for shape in serial),
+        ]
+    )
+
+
+def _of_operation(shape: str) -> list[tuple[str, str]]:
+    """Return the letter of each argument, and where it is: ``(view, args, workers)``."""
+    view = [("k", f"PyTuple_GetItem(given[0], {i})") for i in range(5)]
+    args = [(letter, f"PyTuple_GetItem(given[1], {i})") for i, letter in enumerate(shape)]
+    return [*view, *args, ("k", "given[2]")]
+
+
+def _of_serial(shape: str) -> list[tuple[str, str]]:
+    return [(letter, f"given[{i}]") for i, letter in enumerate(shape)]
+
+
+def _method(name: str, given: list[tuple[str, str]], result: str) -> str:
+    kinds = ", ".join(_TYPES[letter][0] for letter, _ in given)
+    values = "\n".join(
+        f"    {_TYPES[letter][0]} v{i} = {_TYPES[letter][1].format(place)};"
+        for i, (letter, place) in enumerate(given)
+    )
+    names = ", ".join(f"v{i}" for i in range(len(given)))
+    count = 3 if result != "void" else len(given)
+    call = f"function({names})"
+    returned = f"PyLong_FromLongLong({call})"
+    if result == "void":
+        call, returned = f"    {call};\n", "PyLong_FromLongLong(0)"
+    else:
+        call = ""
+    return f"""static PyObject *{name}(PyObject *self, PyObject *const *given, ptrdiff_t count) {{
+    {result} (*function)({kinds}) = ({result} (*)({kinds}))PyLong_AsVoidPtr(self);
+    if (count != {count} && !PyErr_BadArgument()) return NULL;
+{values}
+    if (PyErr_Occurred()) return NULL;
+{call}    return {returned};
+}}
+PyMethodDef nbn_{name} = {{"{name}", {name}, METH_FASTCALL, NULL}};
+"""
+
+
+def _write_objects(work: Path, targets: Sequence[str]) -> None:
+    """Compile all parts, each in a process of its own, as many at once as there are processors."""
+    module = [sys.executable, "-m", "numbanorm.prebuilt.objects"]
+    shared: dict[str, list[str]] = {}
+    for number, target in enumerate(targets):
+        shared.setdefault(TARGETS[target], []).append(f"{target}={number}")
+
+    def run(part: str, features: str) -> bool:
+        environment = numba_environment("x86-64-v3" if features else "x86-64", features)
+        call = [*module, part, str(work), *shared[features]]
+        return subprocess.run(call, env=environment, check=False).returncode == 0
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        if not all(pool.map(run, *zip(*itertools.product(PARTS, shared)))):
+            raise BuildError("the kernels must compile, got an error (above)")
+
+
+def _link(command: list[str], work: Path) -> None:
+    for name in _SYSTEM:
+        # An empty library of this name: the linker takes down that it is wanted, and no more.
+        stub = work / f"stub-{name}"
+        empty = ["-shared", "-nostdlib", "-x", "c", os.devnull, f"-Wl,-soname,{name}"]
+        _run([*command, *empty, "-o", str(stub)], work)
+    objects = [path.name for path in sorted(work.glob("*.o"))]
+    stubs = [f"stub-{name}" for name in _SYSTEM]
+    compiling = "-std=gnu99 -O2 -fPIC -Wall -Wextra -shared -nostdlib -s".split()
+    linking = f"-Wl,-soname,{NAME} -Wl,-Bsymbolic -Wl,-z,noexecstack -Wl,--no-as-needed"
+    _run(
+        [
+            *command, *compiling, *linking.split(), "process.c", *objects, *stubs, "-lgcc",
+            "-o", NAME,
+        ],
+        work,
+    )  # fmt: skip
+
+
+def _run(call: list[str], work: Path) -> None:
+    done = subprocess.run(call, cwd=work, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildError(f"{call[0]} must link the library, got:\n{done.stderr[:2000]}")
+
+
+if __name__ == "__main__":
+    print(build(Path(sys.argv[1]), sys.argv[2:]))

@@ -1,0 +1,45 @@
+"""The variables that compiled code and Python share, by the symbols that compiled code knows.
+
+They are the library's where kernels are compiled ahead, and then code that Numba compiles here uses
+the same: a process has one set of threads.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from typing import Any
+
+from numbanorm.plan.tuning import MAX_WORKERS
+from numbanorm.prebuilt import library
+
+# What launches threads, or null; how many threads C callers want.
+LAUNCHER, THREADS = "nbn_launcher", "nbn_threads"
+
+# From how many bytes on results are written past the caches: by one thread, and how many more for
+# each other one.
+STREAM_ALONE, STREAM_EACH = "nbn_stream_alone", "nbn_stream_each"
+
+# The memory of our own threads; see `kernels.threads.pool`, which says what its words are.
+POOL, POOL_WORDS = "nbn_pool", 32 + 3 * MAX_WORKERS
+# What its threads run, and how often who waits looks before it sleeps.
+SERVER, LOOKS = 26, 27
+
+# What is known of another library's OpenMP threads: the addresses of these functions, as GCC's
+# runtime names them and others do too; the key under which a thread keeps that it asked for them;
+# and the launcher of all other threads. See `kernels.threads.openmp`.
+NAMES = "GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads"
+KEY, OTHERS = len(NAMES), len(NAMES) + 1
+OPENMP, OPENMP_WORDS = "nbn_openmp", OTHERS + 1
+
+
+@cache
+def words(symbol: str, count: int = 1) -> Any:
+    """Return the int64s of a symbol, an array of ctypes."""
+    kind, found = ctypes.c_int64 * count, library.loaded()
+    return kind() if found is None else kind.in_dll(found, symbol)
+
+
+def address(symbol: str, count: int = 1) -> int:
+    """Return where they are."""
+    return ctypes.addressof(words(symbol, count))
