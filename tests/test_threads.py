@@ -259,7 +259,7 @@ nbn.set_num_threads(8)
 resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
 for _ in range(3):
     nbn.batch_norm(x, training=True, out=y)
-made = shared.words(shared.POOL, shared.POOL_WORDS)[pool.MADE]
+made = shared.words(shared.POOL)[pool.MADE]
 resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
 assert made < 7, made
 np.testing.assert_array_equal(y, WANTED[0])
@@ -272,6 +272,25 @@ assert not failed
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux's")
 def test_a_system_that_gives_no_more_threads():
     run(REFUSED)
+
+
+MADE = (
+    BEGIN
+    + """
+from numbanorm.threads import shared
+
+nbn.set_num_threads(3)
+nbn.batch_norm(x, training=True)
+assert shared.words(shared.LAUNCHER)[0]
+# How many threads there are: see `kernels.threads.pool`.
+assert shared.words(shared.POOL)[24] == 2
+"""
+)
+
+
+def test_there_are_threads():
+    """Results would be the same without, only later."""
+    run(MADE)
 
 
 AFFINE = """

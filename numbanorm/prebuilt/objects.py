@@ -79,5 +79,6 @@ if __name__ == "__main__":
     targets = {
         name: f".{number}" for name, _, number in (one.partition("=") for one in sys.argv[3:])
     }
-    part = sys.argv[1]
-    objects.write(part, entries(part), Path(sys.argv[2]), targets, "default")
+    # One by one: what only one function calls is inlined into it, as in a process of its own.
+    for name, entry in entries(sys.argv[1]).items():
+        objects.write(name, {name: entry}, Path(sys.argv[2]), targets, "default")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from numbanorm.plan.tuning import PATIENCE
 from numbanorm.prebuilt import library
 from numbanorm.threads.counts import importing
-from numbanorm.threads.shared import LAUNCHER, LOOKS, POOL, POOL_WORDS, SERVER, words
+from numbanorm.threads.shared import LAUNCHER, LOOKS, POOL, SERVER, words
 
 
 class Crew(NamedTuple):
@@ -49,7 +49,7 @@ def address(name: str) -> int:
 @lru_cache(maxsize=1)
 def ready() -> Crew:
     """Give this process's operations their launcher, which makes threads when they are needed."""
-    pool = words(POOL, POOL_WORDS)
+    pool = words(POOL)
     pool[SERVER] = address("nbn_serve")
     pool[LOOKS] = _looks(ctypes.CFUNCTYPE(None, ctypes.c_int64)(address("nbn_idle")))
     words(LAUNCHER)[0] = address("nbn_start")

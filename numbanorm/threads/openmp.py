@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 
 from numbanorm.threads import crew
-from numbanorm.threads.shared import KEY, LAUNCHER, NAMES, OPENMP, OPENMP_WORDS, OTHERS, words
+from numbanorm.threads.shared import KEY, LAUNCHER, NAMES, OPENMP, OTHERS, words
 
 
 def ready(library: ctypes.CDLL) -> int:
@@ -16,7 +16,7 @@ def ready(library: ctypes.CDLL) -> int:
 
     Operations must have their launcher already.
     """
-    known = words(OPENMP, OPENMP_WORDS)
+    known = words(OPENMP)
     for i, name in enumerate(NAMES):
         known[i] = ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0
     key = ctypes.c_uint32()
@@ -29,6 +29,6 @@ def ready(library: ctypes.CDLL) -> int:
 
 def give_up() -> None:
     """Serve all threads as others: a forked child's team would never come."""
-    others = words(OPENMP, OPENMP_WORDS)[OTHERS]
+    others = words(OPENMP)[OTHERS]
     if others:
         words(LAUNCHER)[0] = others

@@ -33,13 +33,17 @@ KEY, OTHERS = len(NAMES), len(NAMES) + 1
 OPENMP, OPENMP_WORDS = "nbn_openmp", OTHERS + 1
 
 
+# How many words the variables have that have several.
+_COUNTS = {POOL: POOL_WORDS, OPENMP: OPENMP_WORDS}
+
+
 @cache
-def words(symbol: str, count: int = 1) -> Any:
+def words(symbol: str) -> Any:
     """Return the int64s of a symbol, an array of ctypes."""
-    kind, found = ctypes.c_int64 * count, library.loaded()
+    kind, found = ctypes.c_int64 * _COUNTS.get(symbol, 1), library.loaded()
     return kind() if found is None else kind.in_dll(found, symbol)
 
 
-def address(symbol: str, count: int = 1) -> int:
+def address(symbol: str) -> int:
     """Return where they are."""
-    return ctypes.addressof(words(symbol, count))
+    return ctypes.addressof(words(symbol))

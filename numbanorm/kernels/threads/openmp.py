@@ -18,7 +18,7 @@ from numbanorm.kernels.threads.system import I32
 from numbanorm.threads import shared
 from numbanorm.threads.shared import KEY, OPENMP, OPENMP_WORDS, OTHERS
 
-llvm.add_symbol(OPENMP, shared.address(OPENMP, OPENMP_WORDS))
+llvm.add_symbol(OPENMP, shared.address(OPENMP))
 
 
 def _word(builder: Any, i: int) -> Any:

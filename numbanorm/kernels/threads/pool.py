@@ -53,7 +53,7 @@ MADE, ASKED, STOP = 24, 25, 28
 ASLEEP = 32
 LOCKS, HANDLES = ASLEEP + MAX_WORKERS, ASLEEP + 2 * MAX_WORKERS
 
-llvm.add_symbol(POOL, shared.address(POOL, POOL_WORDS))
+llvm.add_symbol(POOL, shared.address(POOL))
 
 
 @intrinsic
