@@ -62,7 +62,6 @@ ORDER = [
     "stats.members",
     "stats.parts",
     "stats.arrays",
-    "stats.progress",
     "stats.state",
     "stats.report",
     "stats.written",

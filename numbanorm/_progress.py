@@ -1,4 +1,4 @@
-"""What is seen while files are read: a bar where there is a terminal, and the files that failed."""
+"""What is seen while a command works: a bar where there is a terminal, and lines above it."""
 
 from __future__ import annotations
 
@@ -6,25 +6,32 @@ import contextlib
 import sys
 from typing import Any, Self
 
-# tqdm's own, but that parts of arrays count as parts of files.
-_FORMAT = "{percentage:3.0f}%|{bar}| {n:,.0f}/{total:,} files [{elapsed}<{remaining}, {rate_fmt}]"
-
 
 class Progress:
-    """A bar on stderr with the rate and the time left; none without tqdm or a terminal."""
+    """A bar on stderr; none without tqdm or a terminal.
 
-    def __init__(self, files: int) -> None:
+    Parameters
+    ----------
+    total : float
+        What there is to do, in any unit.
+    form : str
+        What the bar looks like, as tqdm's `bar_format`.
+    unit : str
+        The unit's name.
+    """
+
+    def __init__(self, total: float, form: str, unit: str = "") -> None:
         self._bar: Any = None
         if sys.stderr.isatty():
             with contextlib.suppress(ImportError):
                 from tqdm import tqdm
 
-                self._bar = tqdm(total=files, unit=" files", bar_format=_FORMAT, file=sys.stderr)
+                self._bar = tqdm(total=total, unit=f" {unit}", bar_format=form, file=sys.stderr)
 
-    def advance(self, files: float) -> None:
+    def advance(self, done: float) -> None:
         """Move the bar."""
         if self._bar is not None:
-            self._bar.update(files)
+            self._bar.update(done)
 
     def say(self, line: str) -> None:
         """Print a line to stderr, above the bar."""
@@ -32,6 +39,11 @@ class Progress:
             self._bar.write(line, file=sys.stderr)
         else:
             print(line, file=sys.stderr)
+
+    def name(self, work: str) -> None:
+        """Say beside the bar what is being done; nowhere if there is none."""
+        if self._bar is not None:
+            self._bar.set_description_str(work)
 
     def __enter__(self) -> Self:
         """Return the bar itself."""
