@@ -28,6 +28,11 @@ class Progress:
 
                 self._bar = tqdm(total=total, unit=f" {unit}", bar_format=form, file=sys.stderr)
 
+    @property
+    def shown(self) -> bool:
+        """Whether there is a bar."""
+        return self._bar is not None
+
     def advance(self, done: float) -> None:
         """Move the bar."""
         if self._bar is not None:
