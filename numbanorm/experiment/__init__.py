@@ -7,7 +7,7 @@ import sys
 from numbanorm._files import write_json
 from numbanorm._refusals import Refusal
 from numbanorm.experiment import digits, report, results, work
-from numbanorm.experiment.claims import claims
+from numbanorm.experiment.claims import judged
 from numbanorm.experiment.options import Options
 from numbanorm.experiment.plan import FULL, QUICK
 from numbanorm.experiment.results import Results
@@ -56,8 +56,8 @@ def _found(options: Options) -> Results:
         return results.load(options.results)
     data = digits.load(options.data)
     found = work.run((QUICK if options.quick else FULL).with_seeds(options.seeds), data)
-    judged = [claim._asdict() for claim in claims(found)]
-    write_json(options.target, found.to_dict() | {"claims": judged})
+    claims = [claim._asdict() for claim in judged(found)]
+    write_json(options.target, found.to_dict() | {"claims": claims})
     return found
 
 

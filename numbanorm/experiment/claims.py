@@ -61,13 +61,13 @@ def stopped(left: Interval) -> str:
     return CONTRADICTED if left.low > 1 else NOT
 
 
-def claims(results: Results) -> list[Claim]:
-    """Return all claims.
+def judged(results: Results) -> list[Claim]:
+    """Return all claims, each with its verdict.
 
     Parameters
     ----------
     results : Results
-        Of which `norm` is batch norm with gamma and beta, if a claim does not say otherwise.
+        Of any plan. Batch norm is that with gamma and beta, if a claim does not say otherwise.
     """
     found = list(_drift(results))
     for network in NETWORKS:
@@ -142,7 +142,8 @@ def _larger(results: Results, network: str) -> Claim:
     wider = Interval(found.mean, found.half + step)
     measured = (
         f"the largest that trains is {_rates(batch)}, without norm {_rates(none)}: "
-        f"{10**found.mean:.3g} times, from {_times(wider.low, rates)} to {_times(wider.high, rates)}"
+        f"{10**found.mean:.3g} times, from {_times(wider.low, rates)} "
+        f"to {_times(wider.high, rates)}"
     )
     if max(batch) == rates[-1]:
         measured += " or more, for none larger was tried"

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 
 from numbanorm.experiment import measures
-from numbanorm.experiment.claims import claims
+from numbanorm.experiment.claims import judged
 from numbanorm.experiment.intervals import standard_error
 from numbanorm.experiment.networks import DEPTH, NETWORKS, NORMS, norms_of
 from numbanorm.experiment.results import Results
@@ -74,27 +74,21 @@ def _notes(results: Results) -> Iterator[str]:
     rates, scales = (f"{min(about[k]):g} to {max(about[k]):g}" for k in ("rates", "scales"))
     epochs = " or ".join(str(about["sweep_epochs"][network]) for network in NETWORKS)
     text = (
-        f"Rate: of {len(about['rates'])} from {rates}, the best after {epochs} epochs "
-        "(of the two networks), on digits that are not held out. To 90%: epochs until so many held-out digits "
+        f"Rate: of {len(about['rates'])} from {rates}, the best after {epochs} epochs (of the two "
+        "networks) on digits that are not held out. To 90%: epochs until so many held-out digits "
         "are right; 2 of 5 if only so many seeds got there. Largest rate: with which "
-        f"{about['trained']:.0%} are right after these. Lost: percent of digits, below "
-        f"the best rate or initial scale on average over all rates or scales ({scales} times He's)."
-        " Drift: how far the means of layers' inputs move, in their deviations, all "
-        f"norms at the rate {results.best()['mlp', 'none']:g}."
+        f"{about['trained']:.0%} are right after these epochs. Lost: percent of digits, below the "
+        f"best rate or initial scale on average over all rates or scales ({scales} times He's). "
+        "Drift: how far the means of layers' inputs move, in their deviations, all norms at the "
+        f"rate {results.best()['mlp', 'none']:g}. Gradients: at the first step."
     )
     yield from textwrap.wrap(text, 110)
 
 
 def _gradients(results: Results) -> Iterator[str]:
     last = results.of("drift", "mlp", "none")[0].looks[-1].step
-    rows = [
-        [
-            "norm",
-            *(f"layer {i + 1}, first" for i in range(DEPTH + 1)),
-            "layer 1, last",
-            f"{DEPTH + 1}, last",
-        ]
-    ]
+    head = [f"layer {i + 1}" for i in range(DEPTH + 1)]
+    rows = [["norm", *head, "layer 1, last step", f"layer {DEPTH + 1}, last step"]]
     for norm in norms_of("mlp"):
         first, end = (measures.gradients(results, norm, step) for step in (0, last))
         shown = [*first, end[0], end[-1]] if end else [*first, math.nan, math.nan]
@@ -111,7 +105,7 @@ def _table(rows: list[list[str]]) -> Iterator[str]:
 def _claims(results: Results) -> Iterator[str]:
     """Yield the claims, each over some lines; an error bar is a 95 % confidence interval."""
     yield _cells(("claim", "measured, with 95 % confidence", "verdict"))
-    for claim in claims(results):
+    for claim in judged(results):
         columns = [textwrap.wrap(text, width) for text, width in zip(claim, _WIDTHS)]
         for i in range(max(map(len, columns))):
             yield _cells([column[i] if i < len(column) else "" for column in columns])

@@ -31,7 +31,7 @@ class Look:
     drift: list[float]
     # Likewise of all values, those of each digit by themselves.
     moved: list[float]
-    # Norms of the gradients of weights; of the first layer too. Empty before the first step.
+    # Norms of the gradients of weights; of the first layer too. Empty before any `backward`.
     gradients: list[float]
 
 
@@ -68,9 +68,8 @@ class Watch:
         ]
         drift = [_size(change.mean(axis=0)) / unit for change, unit in zip(changes, first)]
         moved = [_size(change) / unit for change, unit in zip(changes, first)]
-        gradients = [
-            float(np.linalg.norm(layer.gradients()["weight"])) for layer in network.weighted()
-        ]
+        found = [layer.gradients() for layer in network.weighted()]
+        gradients = [float(np.linalg.norm(one["weight"])) for one in found if one]
         self.looks.append(Look(step, mean, deviation, drift, moved, gradients))
 
 
