@@ -80,6 +80,7 @@ ORDER = [
     "experiment.watching",
     "experiment.training",
     "experiment.results",
+    "experiment.processes",
     "experiment.work",
     "experiment.intervals",
     "experiment.measures",

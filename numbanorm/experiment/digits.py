@@ -63,7 +63,7 @@ def load(path: str | None) -> Digits:
             )
         path = str(OWN)
     try:
-        with np.load(path) as stored:
+        with open(path, "rb") as file, np.load(file) as stored:
             return _checked(path, *_arrays(path, stored))
     except OSError as error:
         raise Refusal(f"--data must be a file to read, got {path}: {error.strerror}") from None

@@ -10,8 +10,6 @@ import numpy as np
 from numbanorm.experiment.watching import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from numbanorm.experiment.digits import Split
@@ -99,7 +97,6 @@ def train(
     batch: int,
     seed: int,
     watch: Watch | None = None,
-    advance: Callable[[int], None] = lambda digits: None,
 ) -> Course:
     """Train a network; the same arguments give the same course.
 
@@ -117,8 +114,6 @@ def train(
         What decides on the digits' order, which is the same for all networks.
     watch : Watch, optional
         What is asked at each step.
-    advance : callable
-        What is told how many digits were seen.
     """
     rng = np.random.default_rng([seed, 3])
     count, course, optimizer = len(split.x), Course(), Momentum(network, rate)
@@ -143,7 +138,6 @@ def train(
                     course.accuracy.append(accuracy(network, split.test_x, split.test_labels))
                 if course.diverged:
                     return course
-                advance(len(rows))
         if watch is not None:
             watch.look(step, network)
     return course

@@ -1,27 +1,60 @@
-"""The work itself: all trainings of a plan, one after the other."""
+"""The work itself: all trainings of a plan, in as many processes as there are threads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
-from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 import numbanorm as nbn
 from numbanorm._progress import Progress
-from numbanorm.experiment import digits
-from numbanorm.experiment.digits import Digits, Split
+from numbanorm.experiment import digits, processes
+from numbanorm.experiment.digits import Digits
 from numbanorm.experiment.networks import NETWORKS, NORMS, build
 from numbanorm.experiment.plan import PARTS, Job, Plan, cost
 from numbanorm.experiment.results import Results, Run
 from numbanorm.experiment.training import train
 from numbanorm.experiment.watching import Watch
 
+if TYPE_CHECKING:
+    from numbanorm.experiment.digits import Split
+
 _BAR = "{percentage:3.0f}%|{bar}| {desc} [{elapsed}<{remaining}]"
 
 # So many digits are looked at for the drift.
 _WATCHED = 500
+
+
+class Trainer:
+    """Does jobs, in a process that has the digits.
+
+    Parameters
+    ----------
+    data : Digits
+        All of them.
+    plan : Plan
+        What jobs are of.
+    """
+
+    def __init__(self, data: Digits, plan: Plan) -> None:
+        self._data, self._plan = data, plan
+        self._splits: dict[tuple[int, bool], Split] = {}
+
+    def __call__(self, job: Job) -> Run:
+        """Return one training."""
+        split = self._split(job.seed, job.part in ("rates", "scales"))
+        watch = Watch(split.x[:_WATCHED], self._plan.every) if job.part == "drift" else None
+        network = build(job.network, job.norm, job.seed, job.scale)
+        batch = self._plan.batch
+        course = train(network, split, job.rate, job.epochs, batch, job.seed, watch)
+        return Run(job, course, [] if watch is None else watch.looks)
+
+    def _split(self, seed: int, validate: bool) -> Split:
+        """Return a split, and keep it for the next job, which mostly has the same."""
+        if (seed, validate) not in self._splits:
+            self._splits = {(seed, validate): digits.split(self._data, seed, validate)}
+        return self._splits[seed, validate]
 
 
 def run(plan: Plan, data: Digits) -> Results:
@@ -32,20 +65,17 @@ def run(plan: Plan, data: Digits) -> Results:
     plan : Plan
         What to train.
     data : Digits
-        What with; of more than the plan says, the first are taken.
+        What with; of more than the plan says, some are taken at random.
 
     Returns
     -------
     Results
-        The same for the same plan, digits and libraries.
+        The same for the same plan, digits and libraries, by any number of processes.
     """
-    data = Digits(*(array[: plan.digits] for array in data))
-
-    @lru_cache(1)
-    def split(seed: int, validate: bool) -> Split:
-        return digits.split(data, seed, validate)
-
-    sizes = split(0, False)
+    if plan.digits is not None:
+        some = np.random.default_rng(0).permutation(len(data.labels))[: plan.digits]
+        data = Digits(*(array[some] for array in data))
+    sizes = digits.split(data, 0)
     about = asdict(plan) | {
         "digits": len(data.labels),
         "learnt": len(sizes.labels),
@@ -54,34 +84,19 @@ def run(plan: Plan, data: Digits) -> Results:
         "numpy": np.__version__,
     }
     results = Results(about, [])
-    costs = {part: plan.cost(part) for part in PARTS}
-    with Progress(sum(costs.values()), _BAR) as progress:
+    total = sum(plan.cost(part) for part in PARTS)
+    with (
+        processes.started(Trainer(data, plan), nbn.get_num_threads()) as trained,
+        Progress(total, _BAR) as progress,
+    ):
         for part, name in PARTS.items():
-            best = results.best()
-            jobs = list(plan.jobs(part, best))
+            jobs = list(plan.jobs(part, results.best()))
             if not progress.shown:
-                share = costs[part] / sum(costs.values())
+                share = sum(map(cost, jobs)) / total
                 progress.say(f"{name}: {len(jobs)} networks, {share:.0%} of the work")
-            for job in jobs:
-                results.runs.append(_trained(job, plan, split, progress))
+            for found in trained(jobs):
+                results.runs.append(found)
+                job = found.job
+                progress.name(f"{name}: {NETWORKS[job.network]}, {NORMS[job.norm]}")
+                progress.advance(cost(job))
     return results
-
-
-def _trained(job: Job, plan: Plan, split: Callable[[int, bool], Split], progress: Progress) -> Run:
-    """Return one training, and move the bar as it goes on."""
-    found = split(job.seed, job.part in ("rates", "scales"))
-    progress.name(f"{PARTS[job.part]}: {NETWORKS[job.network]}, {NORMS[job.norm]}")
-    left = cost(job)
-    each = left / (job.epochs * len(found.labels))
-
-    def advance(count: int) -> None:
-        nonlocal left
-        left -= count * each
-        progress.advance(count * each)
-
-    watch = Watch(found.x[:_WATCHED], plan.every) if job.part == "drift" else None
-    network = build(job.network, job.norm, job.seed, job.scale)
-    course = train(network, found, job.rate, job.epochs, plan.batch, job.seed, watch, advance)
-    # What a batch less than whole, or a training that ended early, left.
-    progress.advance(left)
-    return Run(job, course, [] if watch is None else watch.looks)
