@@ -62,10 +62,11 @@ def interval(values: Sequence[float], overlap: float = 0.0) -> Interval:
 
     Examples
     --------
-    >>> interval([1.0, 2.0, 3.0, 6.0])
-    Interval(mean=3.0, half=3.436952788055137)
-    >>> interval([1.0, 2.0, 3.0, 6.0], overlap=0.25).half > 1.4 * 3.43
-    True
+    >>> found = interval([1.0, 2.0, 3.0, 6.0])
+    >>> found.mean, round(found.half, 3), round(found.low, 3)
+    (3.0, 3.437, -0.437)
+    >>> round(interval([1.0, 2.0, 3.0, 6.0], overlap=0.25).half, 3)  # by the root of two
+    4.861
     """
     count = len(values)
     if count == 0:

@@ -80,7 +80,8 @@ def _notes(results: Results) -> Iterator[str]:
         f"{about['trained']:.0%} are right after these epochs. Lost: percent of digits, below the "
         f"best rate or initial scale on average over all rates or scales ({scales} times He's). "
         "Drift: how far the means of layers' inputs move, in their deviations, all norms at the "
-        f"rate {results.best()['mlp', 'none']:g}. Gradients: at the first step."
+        f"rate {results.best()['mlp', 'none']:g}. Batch norm sets units' means before the ReLU to "
+        "what it has learnt, whatever it is given. Gradients: at the first step."
     )
     yield from textwrap.wrap(text, 110)
 
