@@ -7,16 +7,17 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
-import processes
+import processes as programs
 import pytest
 
 import numbanorm as nbn
 from numbanorm import cli, experiment
-from numbanorm.experiment import digits, results, work
+from numbanorm.experiment import digits, processes, results, work
 from numbanorm.experiment.networks import build
 from numbanorm.experiment.plan import FULL, QUICK
 from numbanorm.experiment.training import train
@@ -34,7 +35,7 @@ TINY = replace(
     every=2,
 )
 
-FEW = processes.ROOT / "numbanorm" / "data" / "digits.npz"
+FEW = programs.ROOT / "numbanorm" / "data" / "digits.npz"
 
 
 @pytest.fixture
@@ -202,14 +203,30 @@ def test_where_there_are_no_digits_they_are_asked_for(command, monkeypatch, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_interrupt_leaves_nothing(command, monkeypatch, tmp_path):
-    def interrupted(*_):
-        raise KeyboardInterrupt
+def test_a_process_that_ends_is_no_end_of_waiting(command, monkeypatch, tmp_path):
+    with processes.started(os._exit, 1) as did, pytest.raises(BrokenProcessPool):
+        list(did([3]))
 
-    monkeypatch.setattr(work, "run", interrupted)
+    def ended(*_):
+        raise BrokenProcessPool
+
+    monkeypatch.setattr(work, "run", ended)
     done = command()
-    assert done.status == 130 and "interrupted; nothing was written" in done.err
+    assert done.status == 1 and "a process that trains networks was ended" in done.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_processes_have_one_thread_each_and_jobs_keep_their_order(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    before = dict(os.environ)
+    with processes.started(os.getenv, 2) as did:
+        assert list(did(["OMP_NUM_THREADS", "NBN_NO_SUCH", "OPENBLAS_NUM_THREADS"])) == [
+            "1", None, "1"
+        ]  # fmt: skip
+    assert dict(os.environ) == before
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    with processes.started(abs, 2) as did:
+        assert list(did([-1, 2])) == [1, 2]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of a group of processes")
@@ -217,7 +234,7 @@ def test_ctrl_c_ends_all_processes_at_once(tmp_path):
     command = [sys.executable, "-m", "numbanorm", "experiment"]
     process = subprocess.Popen(
         command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        env=os.environ | {"PYTHONPATH": str(processes.ROOT)},
+        env=os.environ | {"PYTHONPATH": str(programs.ROOT)},
     )  # fmt: skip
     assert "learning rates" in process.stderr.readline()
     time.sleep(5)  # until processes are at work, mostly
@@ -248,7 +265,7 @@ def test_the_repositorys_digits_are_the_default():
 
 
 def test_importing_numbanorm_imports_nothing_of_it():
-    processes.run("""
+    programs.run("""
 import sys, numbanorm, numbanorm.cli
 found = {"tqdm", "matplotlib", "numbanorm.experiment"} & set(sys.modules)
 assert not found, found

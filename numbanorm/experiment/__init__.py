@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures.process import BrokenProcessPool
 
 from numbanorm._files import write_json
 from numbanorm._refusals import Refusal
@@ -28,7 +29,7 @@ def run(options: Options) -> int:
     Returns
     -------
     int
-        0; 1 if a file could not be written; 2 if nothing was begun, because of an argument; 130 if
+        0; 1 if a file could not be written, or a process was ended; 2 if nothing was begun, because of an argument; 130 if
         Ctrl-C ended it.
     """
     try:
@@ -42,6 +43,8 @@ def run(options: Options) -> int:
         return _fail(str(error), 2)
     except OSError as error:
         return _fail(str(error), 1)
+    except BrokenProcessPool:
+        return _fail("a process that trains networks was ended; is there enough memory?", 1)
     except KeyboardInterrupt:
         return _fail("interrupted; nothing was written", INTERRUPTED)
     print("\n".join(report.lines(found)))

@@ -130,7 +130,7 @@ def _sweep(axis: Any, results: Results, part: str, network: str) -> None:
 
 def _inputs(axis: Any, results: Results) -> None:
     """Draw mean and deviation of what the last layer is given, of the first seed."""
-    for norm in "none", "layer", "batch":
+    for norm in "none", "batch":
         looks = results.of("drift", "mlp", norm)[0].looks
         steps = [look.step for look in looks]
         mean = np.array([look.mean[-1] for look in looks])
