@@ -29,8 +29,8 @@ def run(options: Options) -> int:
     Returns
     -------
     int
-        0; 1 if a file could not be written, or a process was ended; 2 if nothing was begun, because of an argument; 130 if
-        Ctrl-C ended it.
+        0; 1 if a file could not be written, or a process was ended; 2 if nothing was begun, because
+        of an argument; 130 if Ctrl-C ended it.
     """
     try:
         options.check()
