@@ -106,10 +106,15 @@ def _table(rows: list[list[str]]) -> Iterator[str]:
 def _claims(results: Results) -> Iterator[str]:
     """Yield the claims, each over some lines; an error bar is a 95 % confidence interval."""
     yield _cells(("claim", "measured, with 95 % confidence", "verdict"))
-    for claim in judged(results):
+    found = judged(results)
+    for claim in found:
         columns = [textwrap.wrap(text, width) for text, width in zip(claim, _WIDTHS)]
         for i in range(max(map(len, columns))):
             yield _cells([column[i] if i < len(column) else "" for column in columns])
+    yield (
+        "supported: all of the interval is on the claim's side. One of twenty intervals misses "
+        f"the truth by chance, of {len(found)} perhaps one."
+    )
 
 
 def _cells(texts: Sequence[str]) -> str:
