@@ -97,8 +97,8 @@ def _drift(results: Results) -> Iterator[Claim]:
         digit = interval(measures.drifts(results, norm, "moved"))
         yield Claim(
             f"{norm} norm stops this drift",
-            f"{100 * left.mean:.1f} % ± {100 * left.half:.1f} of it is left; but the values of a digit "
-            f"move by {digit.mean:.2f} deviations, without norm by {moved.mean:.2f}",
+            f"{100 * left.mean:.1f} % ± {100 * left.half:.1f} of it is left; but the values "
+            f"of a digit move by {digit.mean:.2f} deviations, without norm by {moved.mean:.2f}",
             stopped(left),
         )
 

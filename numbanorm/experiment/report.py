@@ -111,10 +111,11 @@ def _claims(results: Results) -> Iterator[str]:
         columns = [textwrap.wrap(text, width) for text, width in zip(claim, _WIDTHS)]
         for i in range(max(map(len, columns))):
             yield _cells([column[i] if i < len(column) else "" for column in columns])
-    yield (
-        "supported: all of the interval is on the claim's side. One of twenty intervals misses "
+    text = (
+        "Supported: all of the interval is on the claim's side. One of twenty intervals misses "
         f"the truth by chance, of {len(found)} perhaps one."
     )
+    yield from textwrap.wrap(text, 110)
 
 
 def _cells(texts: Sequence[str]) -> str:

@@ -25,6 +25,10 @@ _BAR = "{percentage:3.0f}%|{bar}| {desc} [{elapsed}<{remaining}]"
 # So many digits are looked at for the drift.
 _WATCHED = 500
 
+# Trainings of one batch, before all others: between them they call all kernels. So no two processes
+# compile the same, where kernels are not in the cache.
+_FIRST = [Job("compile", "mlp", norm, 0.01, 1.0, 0, 1) for norm in ("batch", "layer")]
+
 
 class Trainer:
     """Does jobs, in a process that has the digits.
@@ -44,6 +48,8 @@ class Trainer:
     def __call__(self, job: Job) -> Run:
         """Return one training."""
         split = self._split(job.seed, job.part in ("rates", "scales"))
+        if job.part == "compile":
+            split = digits.Split(*(array[: self._plan.batch] for array in split))
         watch = Watch(split.x[:_WATCHED], self._plan.every) if job.part == "drift" else None
         network = build(job.network, job.norm, job.seed, job.scale)
         batch = self._plan.batch
@@ -89,6 +95,8 @@ def run(plan: Plan, data: Digits) -> Results:
         processes.started(Trainer(data, plan), nbn.get_num_threads()) as trained,
         Progress(total, _BAR) as progress,
     ):
+        progress.name("compiling")
+        list(trained(_FIRST))
         for part, name in PARTS.items():
             jobs = list(plan.jobs(part, results.best()))
             if not progress.shown:
