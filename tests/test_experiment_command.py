@@ -72,6 +72,11 @@ def test_everything_at_once(command, tmp_path):
     assert "<svg" in (tmp_path / "b.svg").read_text()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "a.png", "b.svg"]
     found = results.load("a.json")
+    trained = work.Trainer(digits.load(str(FEW)), replace(TINY, digits=None))
+    for part, network in ("drift", "mlp"), ("rates", "cnn"):
+        job = found.of(part, network, "batch")[0].job
+        assert job in TINY.jobs(part, found.best()) and trained(job).job == job
+    assert found.to_dict() == {name: stored[name] for name in found.to_dict()}
     diverged = [run for run in found.of("rates", "mlp", "none") if run.job.rate == 1e6]
     assert len(diverged) == 2 and all(run.course.diverged for run in diverged)
     assert all(run.final < 0.3 for run in diverged)
@@ -110,8 +115,8 @@ def test_networks_learn():
     split = digits.split(digits.load(str(FEW)), 0)
     for network in "mlp", "cnn":
         course = train(build(network, "batch", 0), split, 0.02, 6, 20, 0)
-        assert course.epochs[-1] == 6 and course.accuracy[-1] > 0.7
-        assert len(course.epochs) == 7 + 5 and not course.diverged
+        assert course.times[-1] == 6 and course.accuracy[-1] > 0.7
+        assert len(course.times) == 7 + 5 and not course.diverged
 
 
 def test_files_of_keras_are_joined(tmp_path):

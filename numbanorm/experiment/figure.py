@@ -91,8 +91,8 @@ def _accuracies(axis: Any, results: Results) -> None:
 def _curves(axis: Any, results: Results, network: str) -> None:
     for norm in norms_of(network):
         runs = results.of("accuracy", network, norm)
-        epochs = max((run.course.epochs for run in runs), key=len)
-        whole = [run.course.accuracy for run in runs if len(run.course.epochs) == len(epochs)]
+        epochs = max((run.course.times for run in runs), key=len)
+        whole = [run.course.accuracy for run in runs if len(run.course.times) == len(epochs)]
         wrong = [[100 * (1 - value) for value in row] for row in whole]
         _band(axis, epochs, wrong, **_style(norm, markersize=3))
     axis.set_xscale("log")

@@ -38,7 +38,7 @@ class Run:
         Between two looks it is where the line between them crosses the accuracy.
         """
         before, then = 0.1, 0.0
-        for now, found in zip(self.course.epochs, self.course.accuracy):
+        for now, found in zip(self.course.times, self.course.accuracy):
             if found >= accuracy:
                 return then + (now - then) * (accuracy - before) / (found - before)
             before, then = found, now
@@ -120,9 +120,9 @@ def _look(look: Look) -> dict[str, Any]:
 
 def _run(one: Mapping[str, Any]) -> Run:
     job = Job(**{name: one[name] for name in Job._fields})
-    course = Course(**{name: one[name] for name in ("epochs", "accuracy", "diverged")})
-    if not course.accuracy or len(course.accuracy) != len(course.epochs):
-        raise ValueError("a run must have an accuracy for each of its epochs")
+    course = Course(**{name: one[name] for name in ("times", "accuracy", "diverged")})
+    if not course.accuracy or len(course.accuracy) != len(course.times):
+        raise ValueError("a run must have an accuracy for each of its times")
     looks = []
     for look in one["looks"]:
         lists = {name: list(map(float, values)) for name, values in look.items() if name != "step"}

@@ -28,7 +28,7 @@ class Course:
     """How a training went."""
 
     # When the network was judged, in epochs, and the share of digits it then got right.
-    epochs: list[float] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
     accuracy: list[float] = field(default_factory=list)
     # Whether its loss was not finite any more, which ended it.
     diverged: bool = False
@@ -134,7 +134,7 @@ def train(
                     optimizer.step()
                 step += 1
                 if step in judged or course.diverged:
-                    course.epochs.append(step / batches)
+                    course.times.append(step / batches)
                     course.accuracy.append(accuracy(network, split.test_x, split.test_labels))
                 if course.diverged:
                     return course
