@@ -6,9 +6,10 @@ import sys
 import warnings
 
 from numbanorm._files import write_json
+from numbanorm._refusals import Refusal, needed
 from numbanorm.functional import get_num_threads
 from numbanorm.stats import report, sources, work, written
-from numbanorm.stats.options import Options, Refusal, needed
+from numbanorm.stats.options import Options
 from numbanorm.stats.state import State, resumed
 from numbanorm.stats.work import End
 

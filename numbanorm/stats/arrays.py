@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib.format import open_memmap
 
+from numbanorm._refusals import needed
 from numbanorm.stats import members, sources, views
-from numbanorm.stats.options import Settings, needed
+from numbanorm.stats.options import Settings
 from numbanorm.stats.parts import Failure, Piece, Task, reason
 
 if TYPE_CHECKING:

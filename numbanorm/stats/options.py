@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-EXTRAS = {"PIL": "images", "zarr": "zarr", "matplotlib": "plot"}
-_NAMES = {"PIL": "Pillow"}
-
-
-class Refusal(Exception):
-    """What is asked for can't be done; nothing has been read yet."""
+from numbanorm._refusals import Refusal, check_picture, check_target
 
 
 @dataclass(frozen=True)
@@ -61,38 +52,6 @@ class Options:
         targets = {"--json": self.json, state: self.state, "--plot": self.plot}
         for option, target in targets.items():
             if target is not None:
-                _check_target(option, Path(target))
+                check_target(option, Path(target))
         if self.plot is not None:
-            _check_picture(self.plot)
-
-
-def needed(module: str, what: str) -> Any:
-    """Return a module of an extra; a Refusal says which extra has it."""
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        top = module.partition(".")[0]
-        name, extra = _NAMES.get(top, top), EXTRAS[top]
-        raise Refusal(f"{what} needs {name} (pip install 'numbanorm[{extra}]'): {error}") from None
-
-
-def _check_target(option: str, target: Path) -> None:
-    if target.exists() and not target.is_file():
-        raise Refusal(f"{option} must be a file to write, got {target}, which is something else")
-    if target.exists() and not os.access(target, os.W_OK):
-        raise Refusal(f"{option} must be a file to write, got {target}, which is read-only")
-    try:
-        # Files are written beside their place first.
-        with tempfile.TemporaryFile(dir=target.parent):
-            pass
-    except OSError as error:
-        raise Refusal(
-            f"{option} must be in a folder to write to, got {target}: {error.strerror}"
-        ) from None
-
-
-def _check_picture(target: str) -> None:
-    backend = needed("matplotlib.backends.backend_agg", "--plot")
-    known = sorted(backend.FigureCanvasAgg.get_supported_filetypes())
-    if Path(target).suffix.lower().removeprefix(".") not in known:
-        raise Refusal(f"--plot must end with one of {', '.join(known)}, got {target}")
+            check_picture(self.plot)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from functools import lru_cache
 
-from numbanorm.stats.options import Refusal
+from numbanorm._refusals import Refusal
 
 ARRAYS = frozenset({".npy", ".npz"})
 

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from numbanorm._files import read_json, write_json
+from numbanorm._refusals import Refusal
 from numbanorm.stats import tallies
-from numbanorm.stats.options import Refusal, Settings
+from numbanorm.stats.options import Settings
 from numbanorm.stats.parts import Part
 from numbanorm.stats.tallies import Tallies
 

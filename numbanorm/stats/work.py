@@ -13,10 +13,10 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 
+from numbanorm._progress import Progress
 from numbanorm.functional import num_threads
 from numbanorm.stats import arrays, sources
 from numbanorm.stats.parts import Images, Part, Task
-from numbanorm.stats.progress import Progress
 from numbanorm.stats.state import State
 
 # Images of one task: what a thread takes at once, and what is read again if it is broken off.
@@ -27,6 +27,9 @@ _FILE_BYTES = 1 << 20
 _AHEAD = 2
 
 SAVE_SECONDS = 30.0
+
+# tqdm's own, but that parts of arrays count as parts of files.
+_BAR = "{percentage:3.0f}%|{bar}| {n:,.0f}/{total:,} files [{elapsed}<{remaining}, {rate_fmt}]"
 
 
 class End(enum.Enum):
@@ -59,7 +62,7 @@ def run(state: State, files: list[str], threads: int, strict: bool, save: str | 
     # that decode at each call, which makes tiny images take twice as long.
     groups = list(_groups(files))
     with (
-        Progress(len(files)) as progress,
+        Progress(len(files), _BAR, "files") as progress,
         _interrupts() as stop,
         contextlib.closing(_in_order(_tasks(state, groups), threads, stop)) as parts,
     ):
