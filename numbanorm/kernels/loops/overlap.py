@@ -151,8 +151,10 @@ def add_and_write(kind, sums, z, apply, target, stride, n, behind):
             prefetch(at(z, i + behind))
             prefetch(at(x, i + behind))
             found = add(found, load(at(z, i)), (), None, j, None)
-            put_vector(at(y, i), apply(load(at(x, i)), mine, given, j, None), streamed)
         store(at(sums, j), kind.end(before, found))
+        for r in range(8):
+            i = r * stride + j
+            put_vector(at(y, i), apply(load(at(x, i)), mine, given, j, None), streamed)
     done = last - head
     add_rows(kind, at(sums, done), at(z, done), 8, stride, n - done, behind, ())
 
