@@ -13,7 +13,7 @@ from numbanorm.kernels.loops.coefficients import (
     kept_coefficients,
     slot_coefficients,
 )
-from numbanorm.kernels.loops.overlap import read_and_write
+from numbanorm.kernels.loops.overlap import alternating, read_and_write
 from numbanorm.kernels.loops.runs import (
     FIRST,
     TURNS,
@@ -158,7 +158,7 @@ def read_normalizing(sums, z, run, behind):
     found = load_sum(a, z), load_sum(b, z)
     source = Read(z, run.n, (), None)
     first, second = read_and_write(
-        pieces.moment, found, source, TURNS, pieces.normalize, run, behind, NEAR
+        alternating, pieces.moment, found, source, TURNS, pieces.normalize, run, behind, NEAR
     )
     store(a, first)
     store(b, second)
@@ -194,8 +194,9 @@ def normalize_lines_reading(y, x, z, view, norm, s, then, streamed):
             coefs, here, there, n = splat(coefs), at(y, i), at(x, i), end - i
             line = Write(here, there, n, coefs, None, splat(after), joined, joins, streamed)
             source = Read(at(z, done), more, (), None)
+            found, apply = (first, second), pieces.normalize
             first, second = read_and_write(
-                pieces.moment, (first, second), source, TURNS, pieces.normalize, line, more, NEAR
+                alternating, pieces.moment, found, source, TURNS, apply, line, more, NEAR
             )
             done, i, joined = done + more, end, joins
         plain, squares = totals(first, second)

@@ -4,7 +4,7 @@ from numbanorm.kernels.compile.options import leaf
 from numbanorm.kernels.loops import pieces
 from numbanorm.kernels.loops.along import cut, sum_runs
 from numbanorm.kernels.loops.gradients import around_mean, gradient_centre
-from numbanorm.kernels.loops.overlap import read_and_write
+from numbanorm.kernels.loops.overlap import read_and_write, together
 from numbanorm.kernels.loops.runs import PAIRS, Read, alone
 from numbanorm.kernels.simd.pointers import at
 from numbanorm.kernels.simd.vec import splat, totals
@@ -45,6 +45,7 @@ def gradient_reading(dx, source, following, statistic, runs, coefs, training, st
     """
     outer, stride, chunk = runs
     centre, mean = gradient_centre(statistic[0], statistic[1], dx), statistic[0]
+    kind = pieces.gradient
     vectors, centres = splat(coefs), splat(centre)
     s0, s1, sx = 0.0, 0.0, 0.0
     # A line of one run is followed by the next line.
@@ -59,9 +60,8 @@ def gradient_reading(dx, source, following, statistic, runs, coefs, training, st
             i = r * stride + start
             run = alone(at(dx, i), at(source, i), n, vectors, training, streamed)
             more = Read(at(following, i), n, centres, None)
-            one, two = read_and_write(
-                pieces.gradient, (one, two), more, PAIRS, pieces.input_gradient, run, behind, NEAR
-            )
+            found, apply = (one, two), pieces.input_gradient
+            one, two = read_and_write(together, kind, found, more, PAIRS, apply, run, behind, NEAR)
         t0, t1, tx = around_mean(totals(one, two), float(rows * n), mean, centre)
         s0, s1, sx = s0 + t0, s1 + t1, sx + tx
     return s0, s1, sx

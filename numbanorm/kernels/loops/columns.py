@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.runs import expect_edge, peel, put_vector
+from numbanorm.kernels.simd.edges import store_part
 from numbanorm.kernels.simd.memory import (
     lanes,
     load,
@@ -17,7 +18,6 @@ from numbanorm.kernels.simd.memory import (
     prefetch,
     prefetch_write,
     store,
-    store_part,
     to_aligned,
 )
 from numbanorm.kernels.simd.pointers import at

@@ -27,24 +27,42 @@ from numbanorm.kernels.loops.runs import (
 from numbanorm.kernels.simd.memory import lanes, load, prefetch, prefetch_write, store
 from numbanorm.kernels.simd.pointers import at
 from numbanorm.kernels.simd.sums import load_sum
+from numbanorm.kernels.simd.vec import few_registers
 from numbanorm.kernels.tiles import spread_of
-from numbanorm.plan.tuning import AHEAD
+from numbanorm.plan.tuning import AHEAD, TURN
 
 # --- runs -----------------------------------------------------------------------------------------
 
 
 @inlined
-def read_and_write(kind, sums, source, order, apply, run, behind, near):
+def read_and_write(walk, kind, sums, source, order, apply, run, behind, near):
     """Return the sums that `read` returns of the source, written a run meanwhile.
 
-    `behind` is how far on the work goes on after the source; what is written is asked for `near`
-    vectors ahead, if not 0.
+    `walk` is how both are gone through, `together` or `alternating`; `behind` is how far on the
+    work goes on after the source; what is written is asked for `near` vectors ahead, if not 0.
     """
-    step, z, x = lanes(run.y), source.x, run.x
+    step, x = lanes(run.y), run.x
     if not run.joins:
         expect_edge(at(run.y, behind), run.streamed)
     head = write_head(apply, run)
     both = min(source.n, run.n - head) // (2 * step) * (2 * step)
+    sums, found = walk(kind, sums, source, apply, run, head, both, behind, near)
+    sums = read_on(kind, sums, found, source, both, 0, order)
+    last = run.n - (run.n - head) % step
+    for i in range(head + both, last, step):
+        prefetch(at(x, i + AHEAD * step))
+        write_vector(apply, run, i, load(at(x, i)))
+    write_tail(apply, run, last)
+    return sums
+
+
+@inlined
+def together(kind, sums, source, apply, run, head, both, behind, near):
+    """Read and write `both` elements, pairs of vectors, a pair of each at a time.
+
+    Returns the sums, and what has been added to since the last stretch.
+    """
+    step, z, x = lanes(run.y), source.x, run.x
     (first, second), add = begin(kind, sums, z), kind.add
     close = source.n - AHEAD * step
     for i in range(0, both, 2 * step):
@@ -66,14 +84,53 @@ def read_and_write(kind, sums, source, order, apply, run, behind, near):
         if ends(i, step):
             sums = end(kind, sums, (first, second))
             first, second = begin(kind, sums, z)
-    sums = read_on(kind, sums, (first, second), source, both, 0, order)
-    last = run.n - (run.n - head) % step
-    for i in range(head + both, last, step):
-        prefetch(at(x, i + AHEAD * step))
-        write_vector(apply, run, i, load(at(x, i)))
-    write_tail(apply, run, last)
-    return sums
+    return sums, (first, second)
 
+
+@inlined
+def in_turns(kind, sums, source, apply, run, head, both, behind, near):
+    """Do the same, some pairs read and then as many written: with few registers.
+
+    Each of the two sets of sums is added to by itself, and then stays in registers. All is asked
+    for where it is written, which takes longest: at once, it would wait.
+    """
+    step, z = lanes(run.y), source.x
+    first, second = begin(kind, sums, z)
+    for start in range(0, both, 2 * step * TURN):
+        stop = min(start + 2 * step * TURN, both)
+        first = add_alternate(kind, first, source, start, stop)
+        second = add_alternate(kind, second, source, start + step, stop)
+        write_turn(apply, run, source, head, start, stop, behind, near)
+        if ends(stop - 2 * step, step):
+            sums = end(kind, sums, (first, second))
+            first, second = begin(kind, sums, z)
+    return sums, (first, second)
+
+
+@inlined
+def add_alternate(kind, found, source, start, stop):
+    """Return what was found with every second vector from `start` on added."""
+    step = lanes(source.x)
+    for i in range(start, stop, 2 * step):
+        found = kind.add(found, load(at(source.x, i)), source.coefs, source.given, i, None)
+    return found
+
+
+@inlined
+def write_turn(apply, run, source, head, start, stop, behind, near):
+    """Write the elements of a turn, and ask for those to be read and written later."""
+    step = lanes(run.y)
+    close = source.n - AHEAD * step
+    for i in range(start, stop, step):
+        prefetch(at(source.x, i + AHEAD * step if i < close else i - close + behind))
+        if not run.streamed:
+            prefetch_write(at(run.y, head + i + AHEAD * step))
+        if near > 0:
+            prefetch(at(run.x, head + i + near * step))
+        write_vector(apply, run, head + i, load(at(run.x, head + i)))
+
+
+alternating = in_turns if few_registers() else together
 
 # --- columns --------------------------------------------------------------------------------------
 
@@ -94,8 +151,10 @@ def add_and_write(kind, sums, z, apply, target, stride, n, behind):
             prefetch(at(z, i + behind))
             prefetch(at(x, i + behind))
             found = add(found, load(at(z, i)), (), None, j, None)
-            put_vector(at(y, i), apply(load(at(x, i)), mine, given, j, None), streamed)
         store(at(sums, j), kind.end(before, found))
+        for r in range(8):
+            i = r * stride + j
+            put_vector(at(y, i), apply(load(at(x, i)), mine, given, j, None), streamed)
     done = last - head
     add_rows(kind, at(sums, done), at(z, done), 8, stride, n - done, behind, ())
 

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from numbanorm.kernels.compile.options import inlined
 from numbanorm.kernels.simd.choosing import greater, greatest, keep, least, lesser
-from numbanorm.kernels.simd.memory import load, load_or, store_part
+from numbanorm.kernels.simd.edges import store_part
+from numbanorm.kernels.simd.memory import load, load_or
 from numbanorm.kernels.simd.pointers import at, rounded
 from numbanorm.kernels.simd.sums import load_sum, no_sum, no_vector
 from numbanorm.kernels.simd.vec import fma, splat, splat_wide, total, totals, widen

@@ -18,7 +18,7 @@ from numbanorm.kernels.loops.gradients import (
     gradient_coefficients,
     mean_error,
 )
-from numbanorm.kernels.loops.overlap import read_and_write
+from numbanorm.kernels.loops.overlap import alternating, read_and_write
 from numbanorm.kernels.loops.runs import (
     PAIRS,
     TURNS,
@@ -30,7 +30,7 @@ from numbanorm.kernels.loops.runs import (
 )
 from numbanorm.kernels.loops.statistics import gradient_scale, needs_shift
 from numbanorm.kernels.simd.memory import lanes
-from numbanorm.kernels.simd.pointers import at, at_if, get, is_null, null, put, rounded
+from numbanorm.kernels.simd.pointers import at, at_if, get, is_null, null, put, rounded, surely
 from numbanorm.kernels.simd.storage import spare_digits
 from numbanorm.kernels.simd.vec import splat, splat_wide, totals
 from numbanorm.kernels.tiles import along_tiles
@@ -95,7 +95,9 @@ def finish_rows(view, x, row, rows, centred, mean, var):
 def write_row(apply, row, z, more):
     """Write a row; return the sums of `more` elements of z, and of their squares."""
     none, source = pieces.no_moments(z), Read(z, more, (), None)
-    first, second = read_and_write(pieces.moment, (none, none), source, TURNS, apply, row, more, 0)
+    first, second = read_and_write(
+        alternating, pieces.moment, (none, none), source, TURNS, apply, row, more, 0
+    )
     return totals(first, second)
 
 
@@ -193,7 +195,9 @@ def write_gradient(row, following, weight):
     none, centre = pieces.no_gradients(row.y), gradient_centre(mean, rstd, row.y)
     source = Read(z, more, splat(centre), weight)
     kind, apply = pieces.gradient, pieces.input_gradient_elements
-    first, second = read_and_write(kind, (none, none), source, PAIRS, apply, row, more, 0)
+    first, second = read_and_write(
+        alternating, kind, (none, none), source, PAIRS, apply, row, more, 0
+    )
     return around_mean(totals(first, second), float(more), mean, centre)
 
 
@@ -212,4 +216,4 @@ def gradient_row(dx, here, n, table, parameters, following, streamed):
         row = alone(dx, here, n, coefs, (None, dweight, dbias), streamed)
         return write_gradient(row, following, None)
     row = alone(dx, here, n, coefs, (weight, dweight, dbias), streamed)
-    return write_gradient(row, following, zweight)
+    return write_gradient(row, following, surely(zweight))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from numbanorm.kernels.compile.options import inlined
 from numbanorm.kernels.simd.choosing import join
+from numbanorm.kernels.simd.edges import store_part
 from numbanorm.kernels.simd.memory import (
     lanes,
     load,
@@ -15,7 +16,6 @@ from numbanorm.kernels.simd.memory import (
     prefetch,
     prefetch_write,
     store,
-    store_part,
     stream,
     to_aligned,
 )

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.runs import expect_edge, peel, put_vector
 from numbanorm.kernels.simd.choosing import fma_where, same_bits
+from numbanorm.kernels.simd.edges import store_part
 from numbanorm.kernels.simd.memory import (
     lanes,
     load,
     load_part,
     prefetch,
     prefetch_write,
-    store_part,
 )
 from numbanorm.kernels.simd.pointers import at, get, put
 from numbanorm.kernels.simd.sums import load_sum

@@ -12,7 +12,8 @@ from numbanorm.kernels.loops.arrays import add_all, round_all
 from numbanorm.kernels.loops.rows import gradient_row, row_gradient, row_table, tile_gradient
 from numbanorm.kernels.loops.statistics import or_else
 from numbanorm.kernels.operations.given import backward_given
-from numbanorm.kernels.simd.memory import fence, lanes, store, store_part
+from numbanorm.kernels.simd.edges import store_part
+from numbanorm.kernels.simd.memory import fence, lanes, store
 from numbanorm.kernels.simd.pointers import at, at_if, get, is_null, put
 from numbanorm.kernels.simd.room import allocate, release, stack_doubles
 from numbanorm.kernels.simd.sums import no_sums

@@ -56,7 +56,7 @@ def _vectors(p: Any) -> Any:
     return joined_type(p, [native(kind.dtype) for kind in members(p)])
 
 
-def _mask(builder: Any, part: Any, lanes: int) -> Any:
+def mask_of(builder: Any, part: Any, lanes: int) -> Any:
     """Return the mask of the lanes [start, stop) of a part."""
     start, stop = cgutils.unpack_tuple(builder, part)
     return lanes_between(builder, start, stop, lanes)
@@ -98,7 +98,7 @@ def load_part(_: Any, p: Any, part: Any) -> Any:
 
     def masked(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         def one(address: Any, dtype: Any) -> Any:
-            mask = _mask(builder, args[1], lanes_of(dtype))
+            mask = mask_of(builder, args[1], lanes_of(dtype))
             return _masked_load(builder, address, dtype, mask)
 
         return each(builder, sig, args[0], one, context)
@@ -144,27 +144,6 @@ def store(_: Any, p: Any, v: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(p, v), codegen
-
-
-@intrinsic
-def store_part(_: Any, p: Any, v: Any, part: Any) -> Any:
-    """Write the lanes [start, stop) of a vector at p, touching nothing else; see `load_part`."""
-    if isinstance(part, types.NoneType):
-        _, codegen = store._defn(_, p, v)
-        return types.void(p, v, part), codegen
-
-    def masked(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pairs = zip(parts(builder, p, args[0]), parts(builder, v, args[1]), strict=True)
-        for (at, address), (_, value) in pairs:
-            kind, name = in_memory(at.dtype, value.type.count)
-            value = STORAGE[at.dtype].stored(builder, value)
-            where = builder.bitcast(address, kind.as_pointer())
-            mask = _mask(builder, args[2], kind.count)
-            given = [value, where, I32(bytes_of(at.dtype)), mask]
-            call(builder, f"llvm.masked.store.{name}", ir.VoidType(), given)
-        return context.get_dummy_value()
-
-    return types.void(p, v, part), masked
 
 
 @intrinsic

@@ -184,6 +184,19 @@ def rounded(_: Any, p: Any, value: Any) -> Any:
 
 
 @intrinsic
+def surely(_: Any, p: Any) -> Any:
+    """Return a pointer that the caller knows not to be null: loops then need not test for that."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(1)])
+        assume = cgutils.get_or_insert_function(builder.module, kind, "llvm.assume")
+        builder.call(assume, [cgutils.is_not_null(builder, args[0])])
+        return args[0]
+
+    return p(p), codegen
+
+
+@intrinsic
 def fetch_add(_: Any, p: Any, step: Any) -> Any:
     """Add to an int64 shared by threads and return what it was before."""
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils, types
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
 from numbanorm.kernels.simd.storage import compute_type, joined_type, members, parts
@@ -48,6 +49,15 @@ _COMPUTED = {types.float32: ir.FloatType(), types.float64: ir.DoubleType()}
 def llvm_type(v: Vec) -> Any:
     """Return the LLVM type of a vector."""
     return ir.VectorType(_COMPUTED[v.dtype], v.lanes)
+
+
+def few_registers() -> bool:
+    """Return whether a processor's registers hold two sets of sums and little else.
+
+    With AVX-512 there are 32 of a vector each, else 16 of half a vector, or what amounts to that.
+    """
+    features = cpu_target.target_context.codegen()._tm_features.split(",")
+    return "+avx512f" not in features
 
 
 @register_model(Vec)
