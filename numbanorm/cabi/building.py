@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform
 import shlex
@@ -9,8 +10,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from numbanorm._status import RULES, Status
 from numbanorm.cabi.declarations import (
@@ -34,7 +36,14 @@ from numbanorm.plan.tuning import (
 
 SONAME = f"libnumbanorm.so.{ABI_VERSION}"
 
-# The best first. On x86 each is chosen where the processor has it, when the library is loaded.
+# What code for a target may take for granted, the best first. On x86 each is chosen where the
+# processor has it, when a library is loaded; what is built for C has the first two.
+_AVX2 = "+avx2,+fma,+f16c"
+FEATURES = {
+    "x86-64-v4": f"{_AVX2},+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl",
+    "x86-64-v3": _AVX2,
+    "x86-64": "",
+}
 X86_TARGETS = ["x86-64-v4", "x86-64-v3"]
 
 
@@ -134,7 +143,8 @@ def build(prefix: Path) -> list[Path]:
         (work / "numbanorm.h").write_text(header(), "utf-8")
         (work / "library.c").write_text(source(), "utf-8")
         (work / "processor.h").write_text(filled("processor.h"), "utf-8")
-        _write_objects(work)
+        parts = *TYPES, *IMAGE_TYPES, *INTEGER_TYPES
+        write_objects("numbanorm.cabi.objects", parts, targets(), work)
         _link(command, work)
         for path, text in texts.items():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -146,23 +156,23 @@ def build(prefix: Path) -> list[Path]:
     return [*texts, lib / SONAME, link]
 
 
-def _write_objects(work: Path) -> None:
-    """Compile all types at once, for all targets, each in a process of its own."""
-    module = [sys.executable, "-m", "numbanorm.cabi.objects"]
-    running = [
-        subprocess.Popen([*module, ",".join(kinds), str(work), *targets()], env=numba_environment())
-        for kinds in (*([kind] for kind in TYPES), IMAGE_TYPES, INTEGER_TYPES)
-    ]
-    if any([process.wait() for process in running]):
-        raise BuildError("the functions must compile, got an error (above)")
+def write_objects(module: str, parts: Sequence[str], targets: Sequence[str], work: Path) -> None:
+    """Let a module write the object files of all parts for all targets, two or more at once.
 
+    Each is a process of its own, in which Numba takes a target's features for granted, and asks
+    nothing of the processor that it runs on.
+    """
 
-def numba_environment(processor: str = "x86-64-v3", features: str = "+avx2,+fma,+f16c") -> Any:
-    """Return an environment in which Numba asks nothing of the processor that it runs on."""
-    environment = dict(os.environ)
-    if targets() == X86_TARGETS:
-        environment |= {"NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": features}
-    return environment
+    def run(part: str, target: str) -> bool:
+        environment = dict(os.environ)
+        if target in FEATURES:
+            environment |= {"NUMBA_CPU_NAME": target, "NUMBA_CPU_FEATURES": FEATURES[target]}
+        call = [sys.executable, "-m", module, part, str(work), target, str(targets.index(target))]
+        return subprocess.run(call, env=environment, check=False).returncode == 0
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        if not all(pool.map(run, *zip(*itertools.product(parts, targets)))):
+            raise BuildError("the functions must compile, got an error (above)")
 
 
 def _link(command: list[str], work: Path) -> None:

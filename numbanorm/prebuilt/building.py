@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from numbanorm.cabi.building import BuildError, compiler, numba_environment
+from numbanorm.cabi.building import FEATURES, BuildError, compiler, write_objects
 from numbanorm.cabi.declarations import filled
 from numbanorm.prebuilt.library import NAME
 from numbanorm.prebuilt.objects import PARTS
 from numbanorm.prebuilt.table import OPERATIONS, SERIAL
 from numbanorm.threads import processor
 from numbanorm.threads.shared import OPENMP_WORDS, POOL_WORDS
-
-# What Numba's part of the work takes for granted of each target. Those of the same share it.
-TARGETS = {"x86-64-v4": "+avx2,+fma,+f16c", "x86-64-v3": "+avx2,+fma,+f16c", "x86-64": ""}
 
 # What Linux calls the features that tell them apart.
 _AVX2 = {"avx2", "fma", "bmi1", "bmi2", "f16c", "movbe"}
@@ -39,7 +34,7 @@ def native() -> str:
 
 
 def build(folder: Path, targets: Sequence[str] = ()) -> Path:
-    """Write the library for some of `TARGETS`, all if none are named, into a folder.
+    """Write the library for some of `FEATURES`, all if none are named, into a folder.
 
     "native" stands for the best that this machine has.
 
@@ -54,14 +49,14 @@ def build(folder: Path, targets: Sequence[str] = ()) -> Path:
         If it can't be built here.
     """
     targets = [native() if target == "native" else target for target in targets]
-    unknown = sorted(set(targets) - set(TARGETS))
+    unknown = sorted(set(targets) - set(FEATURES))
     if unknown:
-        raise BuildError(f"targets must be among {', '.join(TARGETS)}, got {', '.join(unknown)}")
-    wanted = [target for target in TARGETS if target in (targets or TARGETS)]
+        raise BuildError(f"targets must be among {', '.join(FEATURES)}, got {', '.join(unknown)}")
+    wanted = [target for target in FEATURES if target in (targets or FEATURES)]
     command = compiler()
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
-        _write_objects(work, wanted)
+        write_objects("numbanorm.prebuilt.objects", PARTS, wanted, work)
         names = ", ".join(f'"{target}"' for target in wanted)
         text = filled(
             "process.c.in",
@@ -137,23 +132,6 @@ def _method(name: str, given: list[tuple[str, str]], result: str) -> str:
 }}
 PyMethodDef nbn_{name} = {{"{name}", {name}, METH_FASTCALL, NULL}};
 """
-
-
-def _write_objects(work: Path, targets: Sequence[str]) -> None:
-    """Compile all parts, each in a process of its own, as many at once as there are processors."""
-    module = [sys.executable, "-m", "numbanorm.prebuilt.objects"]
-    shared: dict[str, list[str]] = {}
-    for number, target in enumerate(targets):
-        shared.setdefault(TARGETS[target], []).append(f"{target}={number}")
-
-    def run(part: str, features: str) -> bool:
-        environment = numba_environment("x86-64-v3" if features else "x86-64", features)
-        call = [*module, part, str(work), *shared[features]]
-        return subprocess.run(call, env=environment, check=False).returncode == 0
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        if not all(pool.map(run, *zip(*itertools.product(PARTS, shared)))):
-            raise BuildError("the kernels must compile, got an error (above)")
 
 
 def _link(command: list[str], work: Path) -> None:

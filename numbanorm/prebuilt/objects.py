@@ -1,7 +1,6 @@
-"""Object files of the library: ``python -m numbanorm.prebuilt.objects PART FOLDER TARGET=N...``.
+"""Object files of the library: ``python -m numbanorm.prebuilt.objects PART FOLDER TARGET NUMBER``.
 
-A part is all that is done to one kind of x, or all that makes such of images, or the rest; N is the
-number of a target.
+A part is all that is done to one kind of x, or all that makes such of images, or the rest.
 """
 
 from __future__ import annotations
@@ -76,9 +75,7 @@ def entries(part: str) -> Entries:
 
 
 if __name__ == "__main__":
-    targets = {
-        name: f".{number}" for name, _, number in (one.partition("=") for one in sys.argv[3:])
-    }
+    part, folder, target, number = sys.argv[1:]
     # One by one: what only one function calls is inlined into it, as in a process of its own.
-    for name, entry in entries(sys.argv[1]).items():
-        objects.write(name, {name: entry}, Path(sys.argv[2]), targets, "default")
+    for name, entry in entries(part).items():
+        objects.write(name, {name: entry}, Path(folder), target, f".{number}", "default")

@@ -1,8 +1,4 @@
-"""Object files of compiled functions, for processors of several kinds.
-
-Numba's part of the work is done once; LLVM's once for every target, a name that a compiler knows a
-processor by.
-"""
+"""Object files of compiled functions, for a target: a name that compilers know processors by."""
 
 from pathlib import Path
 from typing import Any
@@ -31,17 +27,16 @@ def _optimized(module: Any, machine: Any) -> None:
 
 
 def write(
-    name: str, entries: Entries, folder: Path, targets: dict[str, str], visibility: str
+    name: str, entries: Entries, folder: Path, target: str, ending: str, visibility: str
 ) -> None:
-    """Write NAME-TARGET.o for each target, whose functions end in what the target stands for."""
+    """Write NAME-TARGET.o, of functions whose names end in what is said."""
     linked = bundle(f"numbanorm_{name}", entries, _Unfinished)
-    for target, ending in targets.items():
-        module = linked._final_module.clone()
-        for entry in linked._entries.values():
-            function = module.get_function(entry)
-            function.name, function.visibility = f"{entry}{ending}", visibility
-        machine = llvm.Target.from_default_triple().create_target_machine(
-            cpu=target, opt=3, reloc="pic", codemodel="small"
-        )
-        _optimized(module, machine)
-        (folder / f"{name}-{target}.o").write_bytes(machine.emit_object(module))
+    module = linked._final_module
+    for entry in linked._entries.values():
+        function = module.get_function(entry)
+        function.name, function.visibility = f"{entry}{ending}", visibility
+    machine = llvm.Target.from_default_triple().create_target_machine(
+        cpu=target, opt=3, reloc="pic", codemodel="small"
+    )
+    _optimized(module, machine)
+    (folder / f"{name}-{target}.o").write_bytes(machine.emit_object(module))
