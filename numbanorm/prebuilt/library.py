@@ -18,7 +18,9 @@ import numpy as np
 import numbanorm
 
 NAME = "libnumbanorm_kernels.so"
-PATH = Path(__file__).with_name(NAME)
+# Some importers don't say where a module is; then there is no library beside it either.
+_file = globals().get("__file__")
+PATH = Path(_file).with_name(NAME) if _file else None
 
 # What chooses, as the process began.
 _asked = os.environ.get("NUMBANORM_KERNELS", "").strip()
@@ -59,7 +61,7 @@ def loaded() -> ctypes.PyDLL | None:
 
 def _opened() -> tuple[ctypes.PyDLL, str]:
     """Return the library and the name of its instruction set that is used."""
-    if not PATH.exists():
+    if PATH is None or not PATH.exists():
         raise _Unusable(f"this installation has no {NAME}")
     try:
         library = ctypes.PyDLL(str(PATH))
