@@ -74,13 +74,13 @@ def test_many_threads(c_table, layer):
 
 def test_threads_are_those_of_python(c_table):
     """`set_num_threads` holds for C callers too."""
-    from numbanorm.kernels.threads.launch import variables
+    from numbanorm.threads import shared
 
     before = nbn.get_num_threads()
     try:
         for count in (1, 3):
             nbn.set_num_threads(count)
-            assert variables.nbn_threads == count
+            assert shared.words(shared.THREADS)[0] == count
     finally:
         nbn.set_num_threads(before)
 

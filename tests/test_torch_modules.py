@@ -131,7 +131,9 @@ def test_memory_format(name, training, kernels):
         for got, wanted in zip(results, gradients(theirs, x, x.detach())):
             close(got, wanted)
         if name not in ("LayerNorm", "RMSNorm") and x.numel():
-            assert results[0].stride() == results[1].stride() == like.stride()
+            # A sample without an axis of samples lies channels last to itself, but to no norm.
+            alone = name.endswith(f"{x.dim() - 1}d")
+            assert alone or results[0].stride() == results[1].stride() == like.stride()
 
 
 @every

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from functools import lru_cache
 from typing import Any
 
 from numbanorm.plan import routes
 from numbanorm.plan.view import View
 from numbanorm.prebuilt import functions, library
-from numbanorm.prebuilt.table import MODULES
 from numbanorm.threads import caches, counts
 
 _loaded: Any = None
@@ -39,9 +36,24 @@ def _modules() -> Any:
     if library.loaded() is not None:
         caches.set_limits()
         return functions.modules()
-    for name in MODULES:
-        importlib.import_module(f"numbanorm.kernels.operations.{name}")
-    return sys.modules["numbanorm.kernels.operations"]
+    # By their names, for whoever looks for what a program imports.
+    import numbanorm.kernels.operations.backward_across
+    import numbanorm.kernels.operations.backward_along
+    import numbanorm.kernels.operations.backward_few
+    import numbanorm.kernels.operations.backward_parts
+    import numbanorm.kernels.operations.backward_rows
+    import numbanorm.kernels.operations.copying
+    import numbanorm.kernels.operations.finishing
+    import numbanorm.kernels.operations.forward_across
+    import numbanorm.kernels.operations.forward_along
+    import numbanorm.kernels.operations.forward_rows
+    import numbanorm.kernels.operations.images
+    import numbanorm.kernels.operations.merging
+    import numbanorm.kernels.operations.moments_across
+    import numbanorm.kernels.operations.moments_along
+    import numbanorm.kernels.operations.summaries
+
+    return numbanorm.kernels.operations
 
 
 def kernels() -> Any:
