@@ -85,20 +85,27 @@ def _steps(norms: Iterable[str], dtypes: Iterable[np.dtype[Any]], jit: bool, c: 
         ("threads",): ("threads", workers.get_ready),
         ("caches",): ("caches", _measure),
     }
-    compiling = library.loaded() is None
     for dtype in dtypes:
-        for norm in norms if compiling else ():
-            for operation, way in sorted(_routes(norm)):
-                steps[operation, way, dtype] = _operation(operation, way, dtype)
-        if "images" in norms and compiling:
-            steps["images", dtype] = f"images of uint8, to {dtype}", partial(_images, dtype)
-        if compiling:
-            steps[dtype,] = f"statistics, {dtype}", partial(_finish, dtype)
+        if library.loaded() is None:
+            steps |= _of_norms(norms, dtype)
         if jit:
             steps |= _for_numba(dtype)
         if c:
             steps["c", dtype] = f"C functions, {dtype}", partial(_c, dtype)
     return list(steps.values())
+
+
+def _of_norms(norms: Iterable[str], dtype: np.dtype[Any]) -> dict[tuple[Any, ...], Step]:
+    """Return what functions and layers need, where Numba compiles that."""
+    steps: dict[tuple[Any, ...], Step] = {
+        (operation, way, dtype): _operation(operation, way, dtype)
+        for norm in norms
+        for operation, way in sorted(_routes(norm))
+    }
+    if "images" in norms:
+        steps["images", dtype] = f"images of uint8, to {dtype}", partial(_images, dtype)
+    steps[dtype,] = f"statistics, {dtype}", partial(_finish, dtype)
+    return steps
 
 
 def _measure() -> None:

@@ -17,11 +17,6 @@ from numbanorm.prebuilt.table import OPERATIONS, SERIAL
 from numbanorm.threads import processor
 from numbanorm.threads.shared import OPENMP_WORDS, POOL_WORDS
 
-# What Linux calls the features that tell them apart.
-_AVX2 = {"avx2", "fma", "bmi1", "bmi2", "f16c", "movbe"}
-_AVX512 = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
-_NEEDED: dict[str, set[str]] = {"x86-64-v4": _AVX2 | _AVX512, "x86-64-v3": _AVX2, "x86-64": set()}
-
 # What the library calls is in the process already: of libraries it names only those that every
 # Python loads, and no versions of their functions, so that it runs with older ones.
 _SYSTEM = "libc.so.6", "libm.so.6", "libpthread.so.0"
@@ -30,7 +25,12 @@ _SYSTEM = "libc.so.6", "libm.so.6", "libpthread.so.0"
 def native() -> str:
     """Return the best target for the processor of this machine."""
     found = processor.features()
-    return next(target for target, wanted in _NEEDED.items() if wanted <= found)
+    # Linux has the compilers' names for these.
+    return next(
+        target
+        for target, features in FEATURES.items()
+        if {one.removeprefix("+") for one in features.split(",") if one} <= found
+    )
 
 
 def build(folder: Path, targets: Sequence[str] = ()) -> Path:
@@ -90,10 +90,13 @@ def _methods() -> str:
     return "\n".join(
         [
             *(
-                _method(f"operation_{shape}", _of_operation(shape), "int64_t")
+                _method(f"operation_{shape}", _of_operation(shape), 3, "int64_t")
                 for shape in operations
             ),
-            *(_method(f"serial_{shape}", _of_serial(shape), "void") for shape in serial),
+            *(
+                _method(f"serial_{shape}", _of_serial(shape), len(shape), "void")
+                for shape in serial
+            ),
         ]
     )
 
@@ -109,26 +112,22 @@ def _of_serial(shape: str) -> list[tuple[str, str]]:
     return [(letter, f"given[{i}]") for i, letter in enumerate(shape)]
 
 
-def _method(name: str, given: list[tuple[str, str]], result: str) -> str:
+def _method(name: str, given: list[tuple[str, str]], count: int, result: str) -> str:
+    """Return a function that Python calls with `count` objects, and what tells it to Python."""
     kinds = ", ".join(_TYPES[letter][0] for letter, _ in given)
     values = "\n".join(
         f"    {_TYPES[letter][0]} v{i} = {_TYPES[letter][1].format(place)};"
         for i, (letter, place) in enumerate(given)
     )
     names = ", ".join(f"v{i}" for i in range(len(given)))
-    count = 3 if result != "void" else len(given)
     call = f"function({names})"
-    returned = f"PyLong_FromLongLong({call})"
     if result == "void":
-        call, returned = f"    {call};\n", "PyLong_FromLongLong(0)"
-    else:
-        call = ""
+        call = f"(function({names}), 0)"
     return f"""static PyObject *{name}(PyObject *self, PyObject *const *given, ptrdiff_t count) {{
     {result} (*function)({kinds}) = ({result} (*)({kinds}))PyLong_AsVoidPtr(self);
     if (count != {count} && !PyErr_BadArgument()) return NULL;
 {values}
-    if (PyErr_Occurred()) return NULL;
-{call}    return {returned};
+    return PyErr_Occurred() ? NULL : PyLong_FromLongLong({call});
 }}
 PyMethodDef nbn_{name} = {{"{name}", {name}, METH_FASTCALL, NULL}};
 """

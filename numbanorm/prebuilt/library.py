@@ -67,7 +67,7 @@ def _opened() -> tuple[ctypes.PyDLL, str]:
         library = ctypes.PyDLL(str(PATH))
         version = ctypes.string_at(_address(library, "nbn_version")).decode()
         choose: Any = library.nbn_choose
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         raise _Unusable(str(error)) from None
     if version != numbanorm.__version__:
         raise _Unusable(f"{NAME} is of numbanorm {version}")

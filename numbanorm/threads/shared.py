@@ -22,8 +22,9 @@ STREAM_ALONE, STREAM_EACH = "nbn_stream_alone", "nbn_stream_each"
 
 # The memory of our own threads; see `kernels.threads.pool`, which says what its words are.
 POOL, POOL_WORDS = "nbn_pool", 32 + 3 * MAX_WORKERS
-# What its threads run, and how often who waits looks before it sleeps.
-SERVER, LOOKS = 26, 27
+# How many threads there are, how many have been asked for, what they run, how often who waits looks
+# before it sleeps, and whether they shall end.
+MADE, ASKED, SERVER, LOOKS, STOP = range(24, 29)
 
 # What is known of another library's OpenMP threads: the addresses of these functions, as GCC's
 # runtime names them and others do too; the key under which a thread keeps that it asked for them;

@@ -37,7 +37,7 @@ from numbanorm.kernels.threads.launch import WORK
 from numbanorm.kernels.threads.system import begin, end, new_lock, pause, wait, wake
 from numbanorm.plan.tuning import MAX_WORKERS, WAKES
 from numbanorm.threads import shared
-from numbanorm.threads.shared import LOOKS, POOL, POOL_WORDS, SERVER
+from numbanorm.threads.shared import ASKED, LOOKS, MADE, POOL, POOL_WORDS, SERVER, STOP
 
 # The words, by their place; those that are written often have cache lines of their own. The state
 # of the region is one number: its free seats above, how many took one below, and whether the caller
@@ -46,9 +46,6 @@ STATE, HELD, REGION = 0, 8, 16
 SEAT, WAITED, TAKEN = 1 << 17, 1 << 16, (1 << 16) - 1
 # The region's work, its data and its number of threads; the lock on which the caller waits.
 WORK_AT, DATA, WORKERS, DONE = (REGION + i for i in range(4))
-# How many threads there are, how many have been asked for, what they run, how often who waits looks
-# before it sleeps, and whether they shall end. What they run and how often are set from outside.
-MADE, ASKED, STOP = 24, 25, 28
 # For each thread: whether it sleeps, the lock on which it does, and what the system calls it.
 ASLEEP = 32
 LOCKS, HANDLES = ASLEEP + MAX_WORKERS, ASLEEP + 2 * MAX_WORKERS
