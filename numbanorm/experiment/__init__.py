@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 
 from numbanorm._files import write_json
-from numbanorm._refusals import Refusal
+from numbanorm._refusals import carried_out
 from numbanorm.experiment import digits, report, results, work
 from numbanorm.experiment.claims import judged
 from numbanorm.experiment.options import Options
@@ -14,8 +14,6 @@ from numbanorm.experiment.plan import FULL, QUICK
 from numbanorm.experiment.results import Results
 
 __all__ = ["Options", "run"]
-
-INTERRUPTED = 130
 
 
 def run(options: Options) -> int:
@@ -32,21 +30,24 @@ def run(options: Options) -> int:
         0; 1 if a file could not be written, or a process was ended; 2 if nothing was begun, because
         of an argument; 130 if Ctrl-C ended it.
     """
-    try:
-        options.check()
-        found = _found(options)
-        if options.plot is not None:
-            from numbanorm.experiment import figure
+    return carried_out(
+        "experiment", partial(_carry_out, options), "interrupted; nothing was written"
+    )
 
-            figure.draw(found, options.plot)
-    except Refusal as error:
-        return _fail(str(error), 2)
-    except OSError as error:
-        return _fail(str(error), 1)
+
+def _carry_out(options: Options) -> int:
+    """Do it, and return 0."""
+    options.check()
+    try:
+        found = _found(options)
     except BrokenProcessPool:
-        return _fail("a process that trains networks was ended; is there enough memory?", 1)
-    except KeyboardInterrupt:
-        return _fail("interrupted; nothing was written", INTERRUPTED)
+        raise ChildProcessError(
+            "a process that trains networks was ended; is there enough memory?"
+        ) from None
+    if options.plot is not None:
+        from numbanorm.experiment import figure
+
+        figure.draw(found, options.plot)
     print("\n".join(report.lines(found)))
     if options.results is None:
         print(f"\nThe results are in {options.target}; --from {options.target} reports them again.")
@@ -62,8 +63,3 @@ def _found(options: Options) -> Results:
     claims = [claim._asdict() for claim in judged(found)]
     write_json(options.target, found.to_dict() | {"claims": claims})
     return found
-
-
-def _fail(line: str, status: int) -> int:
-    print(f"numbanorm experiment: {line}", file=sys.stderr)
-    return status

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from numbanorm._files import numbers, read_json
-from numbanorm._refusals import Refusal
+from numbanorm._files import numbers
+from numbanorm._refusals import of_file
 from numbanorm.experiment.networks import NETWORKS, norms_of
 from numbanorm.experiment.plan import PARTS, Job
 from numbanorm.experiment.training import Course
@@ -94,21 +94,16 @@ class Results:
 
 def load(path: str) -> Results:
     """Return what a file holds that the command wrote; a Refusal if it holds something else."""
-    try:
-        found = read_json(path)
-        if found["kind"] != _KIND or found["version"] != _VERSION:
-            raise ValueError(f"it is {found['kind']} of version {found['version']}")
-        results = Results(dict(found["about"]), [_run(one) for one in found["runs"]])
-        if {run.job.part for run in results.runs} != set(PARTS):
-            raise ValueError("parts of the experiment are missing")
-        return results
-    except OSError as error:
-        raise Refusal(f"--from must be a file to read, got {path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise Refusal(
-            f"--from must be a file that numbanorm experiment wrote, got {path}: "
-            f"{type(error).__name__}: {error}"
-        ) from None
+    return of_file("--from", path, "numbanorm experiment", _results)
+
+
+def _results(found: Any) -> Results:
+    if found["kind"] != _KIND or found["version"] != _VERSION:
+        raise ValueError(f"it is {found['kind']} of version {found['version']}")
+    results = Results(dict(found["about"]), [_run(one) for one in found["runs"]])
+    if {run.job.part for run in results.runs} != set(PARTS):
+        raise ValueError("parts of the experiment are missing")
+    return results
 
 
 def _look(look: Look) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
+from functools import partial
 
 from numbanorm._files import write_json
-from numbanorm._refusals import Refusal, needed
+from numbanorm._refusals import INTERRUPTED, carried_out, needed, said
 from numbanorm.functional import get_num_threads
 from numbanorm.stats import report, sources, work, written
 from numbanorm.stats.options import Options
@@ -15,7 +15,7 @@ from numbanorm.stats.work import End
 
 __all__ = ["Options", "run"]
 
-INTERRUPTED = 130
+_fail = partial(said, "stats")
 
 
 def run(options: Options) -> int:
@@ -32,23 +32,21 @@ def run(options: Options) -> int:
         0 if files of one kind were read, 1 if of several or none, or with `strict` all but one;
         2 if nothing was begun, because of an argument; 130 if Ctrl-C ended it.
     """
-    try:
-        options.check()
-        state = State(options.settings)
-        if options.resume is not None:
-            state = resumed(options.resume, options.settings)
-        files = sources.find(options.paths, options.null)
-        _check_extras(files)
-        with warnings.catch_warnings():
-            # Decoders', of doubts about files that they read all the same.
-            warnings.simplefilter("ignore")
-            return _read(state, files, options)
-    except (Refusal, ValueError) as error:
-        return _fail(str(error), 2)
-    except OSError as error:
-        return _fail(str(error), 1)
-    except KeyboardInterrupt:
-        return _fail("interrupted", INTERRUPTED)
+    return carried_out("stats", partial(_carry_out, options))
+
+
+def _carry_out(options: Options) -> int:
+    """Do it; returns the status."""
+    options.check()
+    state = State(options.settings)
+    if options.resume is not None:
+        state = resumed(options.resume, options.settings)
+    files = sources.find(options.paths, options.null)
+    _check_extras(files)
+    with warnings.catch_warnings():
+        # Decoders', of doubts about files that they read all the same.
+        warnings.simplefilter("ignore")
+        return _read(state, files, options)
 
 
 def _check_extras(files: list[str]) -> None:
@@ -87,8 +85,3 @@ def _interrupted(state: State, files: int, saved: str | None) -> str:
     if saved is None:
         return f"{done}; nothing was saved, as --save FILE would have"
     return f"{done}, which are saved in {saved}: go on with the same command and --resume {saved}"
-
-
-def _fail(line: str, status: int) -> int:
-    print(f"numbanorm stats: {line}", file=sys.stderr)
-    return status

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from numbanorm._files import read_json, write_json
-from numbanorm._refusals import Refusal
+from numbanorm._files import write_json
+from numbanorm._refusals import Refusal, of_file
 from numbanorm.stats import tallies
 from numbanorm.stats.options import Settings
 from numbanorm.stats.parts import Part
@@ -129,15 +128,7 @@ class State:
 
 def resumed(path: str, settings: Settings) -> State:
     """Return a state that was saved; a Refusal if it is none, or one of other settings."""
-    try:
-        state = State.from_dict(read_json(path))
-    except OSError as error:
-        raise Refusal(f"--resume must be a file to read, got {path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise Refusal(
-            f"--resume must be a file that --save wrote, got {os.fspath(path)}: "
-            f"{type(error).__name__}: {error}"
-        ) from None
+    state = of_file("--resume", path, "--save", State.from_dict)
     for name, asked in asdict(settings).items():
         before = getattr(state.settings, name)
         if asked and asked != before:
