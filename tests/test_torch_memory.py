@@ -1,4 +1,4 @@
-"""Where results lie: in torch's memory, in torch's order, and in large pages if they are large."""
+"""Where results lie: in torch's memory and in torch's order."""
 
 import pytest
 
@@ -6,8 +6,6 @@ torch = pytest.importorskip("torch")
 from torch_cases import CASES, normal  # noqa: E402
 
 import numbanorm.torch as nt  # noqa: E402
-from numbanorm.plan.tuning import LARGE_PAGE, LARGE_RESULT  # noqa: E402
-from numbanorm.torch import pages  # noqa: E402
 
 pytestmark = pytest.mark.peers
 
@@ -29,21 +27,3 @@ def test_results_of_any_order_lie_as_torchs(case, kernels):
         for theirs, ours in zip(*found):
             torch.testing.assert_close(ours, theirs, rtol=2e-5, atol=2e-5)
         assert found[0][0].stride() == found[1][0].stride()
-
-
-def test_large_pages_are_asked_for_inside_of_results(monkeypatch):
-    asked = []
-    monkeypatch.setattr(pages, "_madvise", lambda: lambda *given: asked.append(given))
-    monkeypatch.setattr(pages, "_ADVICE", 14)
-    pages.prefer_large(LARGE_PAGE + 1, LARGE_RESULT - 1)
-    assert not asked
-    pages.prefer_large(LARGE_PAGE + 1, 3 * LARGE_PAGE)
-    pages.prefer_large(LARGE_PAGE, LARGE_RESULT)
-    assert asked == [(2 * LARGE_PAGE, 2 * LARGE_PAGE, 14), (LARGE_PAGE, LARGE_RESULT, 14)]
-    model, x = nt.BatchNorm1d(4), torch.randn(2**19, 4, requires_grad=True)
-    y = model(x)
-    first, size, _ = asked[-1]
-    assert y.data_ptr() <= first and first + size <= y.data_ptr() + y.nbytes
-    before = len(asked)
-    y.sum().backward()
-    assert len(asked) == before + 1

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 import numbanorm.torch as nt
 from numbanorm.torch import autograd, norms
-autograd.least_elements = 0
+autograd.least_elements = lambda *_: 0
 
 calls = 0
 forward = norms.forward

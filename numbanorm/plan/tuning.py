@@ -136,6 +136,10 @@ MAX_ROW_TILES = 32
 # Unmeasured.
 ROW_BLOCK = 16384
 
+# So many rows, of together no more than ROW_BLOCK elements, add up their terms of parameters'
+# gradients in x's type before these go to float64 sums. Bits.
+TOGETHER = 8
+
 # Columns of one unit of work where rows are too few to share out. Unmeasured.
 ROW_SLAB = 8192
 
@@ -178,9 +182,3 @@ DIRECT_ROW = 256
 
 # Elements of a part of an image that a thread takes. Kernels. Unmeasured.
 UNIT_ELEMENTS = 1 << 16
-
-# Results of torch's memory of at least so many bytes are asked for in large pages, of so many,
-# as NumPy's arrays are. A step of ResNet-50 took 27,000 faults of small pages in norms' forward
-# passes and 16,000 backward, 100 and 103 ms; with large ones 2,100 and 1,060, 61 and 81 ms.
-# Measured: those figures, 2026-11-27, AMD EPYC (Zen 3) in a VM; the value is NumPy's.
-LARGE_RESULT, LARGE_PAGE = 1 << 22, 1 << 21

@@ -35,11 +35,12 @@ def batch_norm(
     True
     """
     norm, running = Norm("batch", (), eps), (running_mean, running_var)
-    fits = takes(input, weight, bias, *running) and _fits(input, eps, (weight, bias), running)
+    fits = takes("batch", input, weight, bias, *running, own=training)
+    fits = fits and _fits(input, eps, (weight, bias), running)
     if training:
         # torch refuses one value per channel.
         fits = fits and input.numel() > input.shape[1]
-    if not (fits and (training or None not in running)):
+    if not (fits and (training or (running_mean is not None and running_var is not None))):
         return F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
     if not training:
         return normalize(norm, input, weight, bias, running)[0]
@@ -87,7 +88,7 @@ def instance_norm(
     if not (use_input_stats or running_mean is None or running_var is None):
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     running = (running_mean, running_var)
-    fits = use_input_stats and takes(input, weight, bias, *running)
+    fits = use_input_stats and takes("instance", input, weight, bias, *running)
     fits = fits and _fits(input, eps, (weight, bias), running) and input.shape[2:].numel() > 1
     if not fits:
         given = *running, weight, bias, use_input_stats, momentum, eps
@@ -113,7 +114,7 @@ def group_norm(
     >>> nt.group_norm(torch.randn(4, 8, 64, 64), 2).shape
     torch.Size([4, 8, 64, 64])
     """
-    fits = takes(input, weight, bias) and _fits(input, eps, (weight, bias))
+    fits = takes("group", input, weight, bias) and _fits(input, eps, (weight, bias))
     fits = fits and num_groups > 0 and input.shape[1] % num_groups == 0
     if not (fits and input.numel() > input.shape[0] * num_groups):
         return F.group_norm(input, num_groups, weight, bias, eps)
@@ -137,7 +138,7 @@ def layer_norm(
     torch.Size([64, 768])
     """
     sizes = tuple(normalized_shape)
-    if not (takes(input, weight, bias) and _ends_in(input, sizes, eps, weight, bias)):
+    if not (takes("layer", input, weight, bias) and _ends_in(input, sizes, eps, weight, bias)):
         return F.layer_norm(input, list(sizes), weight, bias, eps)
     return normalize(Norm("layer", sizes, eps), input, weight, bias)[0]
 
@@ -164,7 +165,7 @@ def rms_norm(
     torch.Size([64, 768])
     """
     sizes = tuple(normalized_shape)
-    fits = takes(input, weight)
+    fits = takes("rms", input, weight)
     # torch's default: that of what is computed with.
     known = torch.finfo(COMPUTED[input.dtype]).eps if fits and eps is None else eps
     if not (fits and known is not None and _ends_in(input, sizes, known, weight)):

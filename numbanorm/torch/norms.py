@@ -13,11 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from numbanorm.calls import finishing, shapes
+from numbanorm.calls import finishing, operations, shapes
 from numbanorm.calls.backward_call import BackwardCall
 from numbanorm.calls.call import Call
-from numbanorm.torch import pages
-from numbanorm.torch.arrays import array, optional, tensor
+from numbanorm.torch.arrays import COMPUTED, array, optional, tensor
 from numbanorm.torch.threads import as_torch
 
 if TYPE_CHECKING:
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
     from numbanorm.plan.plan import Plan
 
     Array = NDArray[Any]
-
-# What `BackwardCall` takes first: dy, x, plan, mean, rstd, weight.
-Given = tuple[Any, Any, Any, Any, Any, Any]
 
 
 class Norm(NamedTuple):
@@ -92,11 +88,17 @@ def result_like(norm: Norm, x: Tensor) -> Tensor:
     return torch.empty_like(x, memory_format=kind)
 
 
-def memory_for(norm: Norm, x: Tensor) -> Tensor:
-    """Return like `result_like`, in large pages where the system has some."""
-    result = result_like(norm, x)
-    pages.prefer_large(result.data_ptr(), result.nbytes)
-    return result
+def is_plain(x: Tensor, *others: Tensor | None) -> bool:
+    """Return whether kernels take x, which has elements, and parameters as they lie, unchecked."""
+    if not (x.is_contiguous() and x.numel()):
+        return False
+    kind = COMPUTED[x.dtype]
+    return all(one is None or (one.dtype is kind and one.is_contiguous()) for one in others)
+
+
+def flat(tensor: Tensor | None) -> Any:
+    """Return the memory of a contiguous tensor as an array in 1-d, or None for None."""
+    return None if tensor is None else array(tensor).ravel()
 
 
 def forward(
@@ -107,17 +109,24 @@ def forward(
     running: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, Array, Array]:
     """Return y and the means and variances it was normalised by: x's own, or given ones."""
-    y, x = memory_for(norm, x), in_order(norm, x)
+    y, x = result_like(norm, x), in_order(norm, x)
     plan = norm.plan(tuple(x.shape))
-    given = (None, None) if running is None else map(array, running)
-    call = Call(array(x), plan, optional(weight), optional(bias), array(y), None, *given)
     with as_torch():
+        if is_plain(x, weight, bias, *(running or ())):
+            given = flat(y), flat(x), flat(weight), flat(bias)
+            if running is None:
+                own = norm.eps, plan.view, plan.statistics, norm.centred
+                return y, *operations.normalize(*given, *own)
+            mean, var = map(flat, running)
+            operations.affine(*given, mean, var, norm.eps, plan.view)
+            return y, mean, var
+        used = (None, None) if running is None else map(array, running)
+        call = Call(array(x), plan, optional(weight), optional(bias), array(y), None, *used)
         if running is None:
             _, mean, var = call.normalize(norm.eps, norm.centred)
             return y, mean, var
-        mean, var = call.running_mean, call.running_var
-        call.affine(mean, var, norm.eps)
-    return y, mean, var
+        call.affine(call.running_mean, call.running_var, norm.eps)
+    return y, call.running_mean, call.running_var
 
 
 def update_running(
@@ -160,10 +169,13 @@ def backward(
     x = in_order(norm, x)
     dy = dy if dy.stride() == x.stride() else result_like(norm, x).copy_(dy)
     plan = norm.plan(tuple(x.shape))
-    means = array(mean) if norm.centred else None
-    given = array(dy), array(x), plan, means, array(rstd), optional(weight)
     with as_torch():
-        dx, dweight, dbias = _gradients(norm, given, x, own, wanted)
+        if own and wanted[0] and is_plain(x, weight) and dy.is_contiguous():
+            dx, means = result_like(norm, x), flat(mean if norm.centred else mean[:0])
+            given = flat(dx), flat(dy), flat(x), flat(weight), means, flat(rstd), plan.view
+            dweight, dbias = operations.backward(*given, own, norm.centred)
+        else:
+            dx, dweight, dbias = _gradients(norm, dy, x, plan, weight, mean, rstd, own, wanted)
     return (
         dx,
         parameter(dweight, plan, x, weight) if wanted[1] else None,
@@ -172,10 +184,19 @@ def backward(
 
 
 def _gradients(
-    norm: Norm, given: Given, x: Tensor, own: bool, wanted: tuple[bool, bool, bool]
+    norm: Norm,
+    dy: Tensor,
+    x: Tensor,
+    plan: Plan,
+    weight: Tensor | None,
+    mean: Tensor,
+    rstd: Tensor,
+    own: bool,
+    wanted: tuple[bool, bool, bool],
 ) -> tuple[Tensor | None, Array, Array]:
     """Return the gradient of x, if it is wanted, and those of the parameters, which it may cost."""
-    plan = given[2]
+    means = array(mean) if norm.centred else None
+    given = array(dy), array(x), plan, means, array(rstd), optional(weight)
     if not wanted[0]:
         call = BackwardCall(*given, None, None, norm.centred)
         if norm.kind == "batch":
@@ -183,7 +204,7 @@ def _gradients(
             return None, dweight, dbias
         _, dweight, dbias = call.gradients(own)
         return None, dweight, dbias
-    dx = memory_for(norm, x)
+    dx = result_like(norm, x)
     call = BackwardCall(*given, array(dx), None, norm.centred)
     if own or any(wanted[1:]):
         _, dweight, dbias = call.gradients(own)

@@ -73,7 +73,7 @@ class _Normalize(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         """Return the gradients of this process's x, and its parts of those of the parameters."""
         x, weight, mean, rstd = ctx.saved_tensors
-        plan, dx = ctx.norm.plan(tuple(x.shape)), norms.memory_for(ctx.norm, x)
+        plan, dx = ctx.norm.plan(tuple(x.shape)), norms.result_like(ctx.norm, x)
         calls: list[BackwardCall] = []
         own: list[Array] = []
 

@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 
 from numbanorm.kernels.compile.options import inlined
 from numbanorm.kernels.simd.choosing import greater, greatest, keep, least, lesser
-from numbanorm.kernels.simd.edges import store_part
 from numbanorm.kernels.simd.memory import load, load_or
-from numbanorm.kernels.simd.pointers import at, rounded
+from numbanorm.kernels.simd.pointers import rounded
 from numbanorm.kernels.simd.sums import load_sum, no_sum, no_vector
 from numbanorm.kernels.simd.vec import fma, splat, splat_wide, total, totals, widen
 
@@ -234,16 +233,13 @@ def input_gradient(v, coefs, training, i, part):
 
 
 @inlined
-def input_gradient_elements(v, coefs, given, i, part):
-    """Return dx of elements with a weight each, and add to the sums of their parameters' gradients.
+def input_gradient_elements(v, coefs, weight, sums):
+    """Return dx of elements with a weight each, and the sums of dy * x_hat and of dy with theirs.
 
-    `coefs` are `gradients.gradient_coefficients`, rstd and, in float64, the unit of x_hat; `given`
-    are the weights (or None), and the float64 sums of dy * x_hat and of dy.
+    `coefs` are `gradients.gradient_coefficients`, rstd and the unit of x_hat.
     """
     dy, x = v
     scale, offset, rest, factor, constant, rstd, unit = coefs
-    weight, dweight, dbias = given
-    c, g, sums = centred(x, scale, offset, rest), widen(dy), at((dweight, dbias), i)
-    products, plain = load_sum(sums, x)
-    store_part(sums, (fma(g, widen(c) * unit, products), plain + g), part)
-    return fma(load_or(weight, i, part, one(x)) * dy, rstd, fma(c, factor, constant))
+    c = centred(x, scale, offset, rest)
+    dx = fma(weight * dy, rstd, fma(c, factor, constant))
+    return dx, (fma(dy, c * unit, sums[0]), sums[1] + dy)

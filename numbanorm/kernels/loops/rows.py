@@ -8,32 +8,17 @@ of the next block, is read: memory then reads and writes at the same time.
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops import pieces
 from numbanorm.kernels.loops.across import settle_vector
-from numbanorm.kernels.loops.along import Runs, cut, tile_moments
+from numbanorm.kernels.loops.along import Runs, tile_moments
 from numbanorm.kernels.loops.coefficients import deviation_of, slot_coefficients
 from numbanorm.kernels.loops.deviations import mean_square
-from numbanorm.kernels.loops.far import row_products, settle_far
-from numbanorm.kernels.loops.gradients import (
-    around_mean,
-    gradient_centre,
-    gradient_coefficients,
-    mean_error,
-)
+from numbanorm.kernels.loops.far import settle_far
 from numbanorm.kernels.loops.overlap import alternating, read_and_write
-from numbanorm.kernels.loops.runs import (
-    PAIRS,
-    TURNS,
-    Read,
-    Write,
-    alone,
-    read,
-    write,
-)
-from numbanorm.kernels.loops.statistics import gradient_scale, needs_shift
+from numbanorm.kernels.loops.runs import TURNS, Read, Write, read, write
+from numbanorm.kernels.loops.statistics import needs_shift
 from numbanorm.kernels.simd.memory import lanes
-from numbanorm.kernels.simd.pointers import at, at_if, get, is_null, null, put, rounded, surely
+from numbanorm.kernels.simd.pointers import at, get, null, put
 from numbanorm.kernels.simd.storage import spare_digits
-from numbanorm.kernels.simd.vec import splat, splat_wide, totals
-from numbanorm.kernels.tiles import along_tiles
+from numbanorm.kernels.simd.vec import splat, totals
 
 # --- moments --------------------------------------------------------------------------------------
 
@@ -127,93 +112,3 @@ def normalize_lines(y, x, view, row, norm, streamed):
         line = Write(here, there, run, coefs, none, splat(after), joined, joins, streamed)
         write(pieces.normalize, line, ahead)
         joined = joins
-
-
-# --- gradients of rows whose elements have a weight each ------------------------------------------
-
-# Their parameters' gradients are as large as a row, and a row's own sums need its weights. A row is
-# read for its sums, then, from the cache, written and added to the parameters' sums: float64
-# vectors in memory, those of a tile of rows in one worker's cache.
-
-
-@leaf
-def tile_gradient(dy, x, n, weight, mean, rstd, tile):
-    """Return the three sums of one tile of a row of n elements."""
-    _, _, start, stop = cut(Runs(1, n, n), tile)
-    none, here, centre = pieces.no_gradients(x), at((dy, x), start), gradient_centre(mean, rstd, x)
-    run = Read(here, stop - start, splat(centre), at_if(weight, start))
-    first, second = read(pieces.gradient, (none, none), run, 0, PAIRS)
-    return around_mean(totals(first, second), float(stop - start), mean, centre)
-
-
-@leaf
-def row_gradient(dy, x, n, weight, mean, rstd):
-    """Return the three sums of a row, its tiles added in order."""
-    s0, s1, sx = 0.0, 0.0, 0.0
-    _, _, tiles = along_tiles(1, n)
-    for tile in range(tiles):
-        t0, t1, tx = tile_gradient(dy, x, n, weight, mean, rstd, tile)
-        s0, s1, sx = s0 + t0, s1 + t1, sx + tx
-    return s0, s1, sx
-
-
-@leaf
-def row_table(table, dy, x, n, weight, mean, rstd, centred, sums):
-    """Write what `input_gradient_elements` needs to know of a row, in float64, from its sums.
-
-    That is its `gradient_coefficients`, rstd, and what x_hat is in units of their centre.
-    """
-    s0, s1, sx = sums
-    error = mean_error(sx, float(n), mean, x) if centred else 0.0
-    s1 = row_products(s1 - error * s0, dy, x, n, weight, mean, error, rstd)
-    s0 = s0 if centred else 0.0
-    found = gradient_coefficients(mean, rstd, error, s0, s1, float(n), True, x)
-    for i in range(5):
-        put(table, i, float(found[i]))
-    put(table, 5, rstd)
-    put(table, 6, rstd / gradient_scale(mean + error, rstd, x))
-
-
-@inlined
-def table_vectors(table, like):
-    """Return a vector of each number of `row_table`; x_hat's unit is a wide one."""
-    return (
-        splat(rounded(like, get(table, 0))),
-        splat(rounded(like, get(table, 1))),
-        splat(rounded(like, get(table, 2))),
-        splat(rounded(like, get(table, 3))),
-        splat(rounded(like, get(table, 4))),
-        splat(rounded(like, get(table, 5))),
-        splat_wide(get(table, 6), like),
-    )
-
-
-@inlined
-def write_gradient(row, following, weight):
-    """Do what `gradient_row` does, for weights or None."""
-    z, more, (mean, rstd), _ = following
-    none, centre = pieces.no_gradients(row.y), gradient_centre(mean, rstd, row.y)
-    source = Read(z, more, splat(centre), weight)
-    kind, apply = pieces.gradient, pieces.input_gradient_elements
-    first, second = read_and_write(
-        alternating, kind, (none, none), source, PAIRS, apply, row, more, 0
-    )
-    return around_mean(totals(first, second), float(more), mean, centre)
-
-
-@leaf
-def gradient_row(dx, here, n, table, parameters, following, streamed):
-    """Write n contiguous elements of dx, and add to the sums of their parameters' gradients.
-
-    `here` points to dy and x. `parameters` are the weights, which may be null, and the sums, which
-    have memory for a vector on both sides. Meanwhile another row is read: returns the three sums of
-    what is `following`, (dy and x, how many elements, (mean, rstd), weight).
-    """
-    weight, dweight, dbias = parameters
-    coefs, zweight = table_vectors(table, dx), following[3]
-    # Testing for a weight in the loop would keep loads and conversions apart: 1.2 times as slow.
-    if is_null(weight):
-        row = alone(dx, here, n, coefs, (None, dweight, dbias), streamed)
-        return write_gradient(row, following, None)
-    row = alone(dx, here, n, coefs, (weight, dweight, dbias), streamed)
-    return write_gradient(row, following, surely(zweight))

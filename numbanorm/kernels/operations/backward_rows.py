@@ -9,13 +9,20 @@ from typing import Any, NamedTuple
 from numbanorm._status import MEMORY, OK
 from numbanorm.kernels.compile.options import inlined, leaf
 from numbanorm.kernels.loops.arrays import add_all, round_all
-from numbanorm.kernels.loops.rows import gradient_row, row_gradient, row_table, tile_gradient
+from numbanorm.kernels.loops.row_gradients import (
+    TABLE,
+    Gradients,
+    row_gradient,
+    row_table,
+    tile_gradient,
+    write_gradients,
+)
 from numbanorm.kernels.loops.statistics import or_else
 from numbanorm.kernels.operations.given import backward_given
 from numbanorm.kernels.simd.edges import store_part
 from numbanorm.kernels.simd.memory import fence, lanes, store
 from numbanorm.kernels.simd.pointers import at, at_if, get, is_null, put
-from numbanorm.kernels.simd.room import allocate, release, stack_doubles
+from numbanorm.kernels.simd.room import allocate, as_computed, release, stack_computed
 from numbanorm.kernels.simd.sums import no_sums
 from numbanorm.kernels.threads.drivers import operation
 from numbanorm.kernels.threads.launch import launch
@@ -29,13 +36,10 @@ from numbanorm.kernels.tiles import (
     shared_out,
     streams,
 )
-from numbanorm.plan.tuning import ALONG_TILE, CLAIM, ROW_SLAB
+from numbanorm.plan.tuning import CLAIM, ROW_BLOCK, ROW_SLAB, TOGETHER
 
 # Elements before and behind a tile's sums that belong to none.
 SLACK = 16
-
-# Float64s that `row_table` needs for a row.
-TABLE = 7
 
 
 class Sums(NamedTuple):
@@ -86,44 +90,52 @@ def fill_table(table, view, dy, forward, row, sums):
     row_table(table, at(dy, e), x, view[3], weight, mean, rstd, forward.centred, sums)
 
 
+@inlined
+def rows_together(n):
+    """Return how many rows of n elements are worked on together; their sums hang on it."""
+    return max(1, min(TOGETHER, ROW_BLOCK // n))
+
+
 @leaf
 def backward_worker(queue, view, args):
-    """Take tiles of rows one by one: write a row's dx while reading the next one."""
+    """Take tiles of rows one by one: read some rows for their sums, and write these rows' dx."""
     dx, dy, forward, sums, streamed = args
-    table = stack_doubles(8)
+    table = stack_computed(64, dx)
     batch, _, group, n, _ = view
     rows, tiles = row_tiles(batch, group * n)
     tile, _ = claim(queue, tiles, 1, False)
-    row, found = tile * rows * group, (0.0, 0.0, 0.0)
-    if tile < tiles:
-        found = read_row(view, dy, forward, row)
     while tile < tiles:
-        after, _ = claim(queue, tiles, 1, False)
-        mine = clear_sums(sums, tile, 0, group * n)
-        stop = min((tile + 1) * rows, batch) * group
-        while row < stop:
-            then = row + 1 if row + 1 < stop else after * rows * group
-            fill_table(table, view, dy, forward, row, found)
-            found = row_reading(dx, dy, forward, view, row, then, table, mine, streamed)
-            row = then if row + 1 < stop else stop
-        row, tile = after * rows * group, after
+        found = clear_sums(sums, tile, 0, group * n)
+        first, stop = tile * rows, min((tile + 1) * rows, batch)
+        while first < stop:
+            count = min(rows_together(n), stop - first)
+            for entry in range(group):
+                for r in range(count):
+                    row = (first + r) * group + entry
+                    mine = at(table, r * TABLE)
+                    fill_table(mine, view, dy, forward, row, read_row(view, dy, forward, row))
+                some = first, count, entry, 0, n
+                write_some(dx, dy, forward, view, some, (table, TABLE), found, streamed)
+            first += count
+        tile, _ = claim(queue, tiles, 1, False)
     if streamed:
         fence()
 
 
 @leaf
-def row_reading(dx, dy, forward, view, row, then, table, sums, streamed):
-    """Write a row's dx while reading the row `then`, if there is one; returns its three sums."""
-    batch, _, group, n, _ = view
-    more, source, slot = then < batch * group, (dy, forward.x), row % group * n
-    e, weight, _ = row_of(view, forward, row)
-    z, zweight, mean = row_of(view, forward, then if more else row)
-    statistic = mean, get(forward.rstd, then if more else row)
-    fused = n if more and n <= ALONG_TILE else 0
+def write_some(dx, dy, forward, view, some, tables, sums, streamed):
+    """Write dx of some rows: from the first on, how many, of which entry and columns of a group.
+
+    `tables` are where the first row's is, and how far apart they are; `sums` a tile's.
+    """
+    _, _, group, n, _ = view
+    first, count, entry, start, stop = some
+    slot, (table, apart) = entry * n + start, tables
+    e, source = first * group * n + slot, (dy, forward.x)
+    ahead = count * n if group == 1 else n
+    rows = Gradients(at(dx, e), at(source, e), count, group * n, table, apart, ahead, streamed)
     dweight, dbias = at(sums, slot)
-    following, parameters = (at(source, z), fused, statistic, zweight), (weight, dweight, dbias)
-    found = gradient_row(at(dx, e), at(source, e), n, table, parameters, following, streamed)
-    return read_row(view, dy, forward, then) if more and fused == 0 else found
+    write_gradients(rows, stop - start, at_if(forward.weight, slot), dweight, dbias)
 
 
 # --- rows too few to share out: by columns -------------------------------------------------------
@@ -165,20 +177,19 @@ def apply_worker(queue, view, args):
     batch, _, group, n, _ = view
     rows, tiles = row_tiles(batch, group * n)
     slabs = ceil_div(n, ROW_SLAB)
-    units, source = tiles * group * slabs, (dy, forward.x)
+    units = tiles * group * slabs
     unit, _ = claim(queue, units, 1, False)
     while unit < units:
         tile, entry = unit // (group * slabs), unit // slabs % group
         start, stop = section(n, slabs, unit % slabs)
-        size, slot = stop - start, entry * n + start
-        dweight, dbias = at(clear_sums(sums, tile, slot, size), slot)
-        weight = at_if(forward.weight, slot)
-        parameters = weight, dweight, dbias
-        for b in range(tile * rows, min((tile + 1) * rows, batch)):
-            row = b * group + entry
-            e, mine = row * n + start, at(table, TABLE * row)
-            here, none = at(source, e), (source, 0, (0.0, 1.0), weight)
-            gradient_row(at(dx, e), here, size, mine, parameters, none, streamed)
+        mine = clear_sums(sums, tile, entry * n + start, stop - start)
+        first, end = tile * rows, min((tile + 1) * rows, batch)
+        while first < end:
+            count = min(rows_together(n), end - first)
+            known = at(table, TABLE * (first * group + entry)), TABLE * group
+            some = first, count, entry, start, stop
+            write_some(dx, dy, forward, view, some, known, mine, streamed)
+            first += count
         unit, _ = claim(queue, units, 1, False)
     if streamed:
         fence()
@@ -203,7 +214,8 @@ def backward(view, args, workers):
     """Write all gradients; see `backward_given`."""
     to, dy, forward = backward_given(args)
     batch, _, group, width, _ = view
-    (_, tiles), streamed = row_tiles(batch, group * width), streams(view, to.dx, 3, workers)
+    _, tiles = row_tiles(batch, group * width)
+    streamed = streams(view, to.dx, 3, workers) and group * width % lanes(to.dx) == 0
     room, shared = group * width + 2 * SLACK, shared_out(tiles, workers)
     _, _, parts = along_tiles(1, width)
     work = allocate(2 * tiles * room + (0 if shared else (3 * parts + TABLE) * batch * group))
@@ -214,7 +226,7 @@ def backward(view, args, workers):
         launch(backward_worker, workers, view, (to.dx, dy, forward, sums, streamed))
     else:
         partial = at(work, 2 * tiles * room)
-        table = at(partial, 3 * parts * batch * group)
+        table = as_computed(at(partial, 3 * parts * batch * group), to.dx)
         launch(sums_worker, workers, view, (dy, forward, partial))
         fill_tables(view, dy, forward, partial, table)
         launch(apply_worker, workers, view, (to.dx, dy, forward, table, sums, streamed))
