@@ -24,7 +24,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx_gallery.gen_gallery",
     "mathml",
-    "site",
+    "extras",
 ]
 exclude_patterns = ["gallery", "data", "auto_gallery/*.ipynb"]
 templates_path = ["_templates"]
@@ -66,6 +66,7 @@ html_show_sourcelink = False
 html_copy_source = False
 # From disk, scripts may not read the pages that summaries would be cut from.
 html_show_search_summary = False
+html_context = {"default_mode": "auto"}
 html_sidebars = {"**": ["site-nav.html"]}
 html_theme_options = {
     "logo": {"text": "numbanorm"},

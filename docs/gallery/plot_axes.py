@@ -31,6 +31,7 @@ SETS = {
 }
 
 BLUE, GREYS = "#2a78b5", ("#d3d7db", "#f1f2f3")
+LINE = {"edgecolor": "#555", "lw": 0.5, "clip_on": False}
 
 
 def colour(name, n, c, p):
@@ -60,7 +61,7 @@ def cube(axis, name):
             for n in range(SAMPLES) for p in range(POSITIONS)]  # fmt: skip
     for n, c, p, corners in front + top + side:
         points = [corner(n + dn, c + dc, p + dp) for dn, dc, dp in corners]
-        axis.add_patch(Polygon(points, facecolor=colour(name, n, c, p), edgecolor="#555", lw=0.6))
+        axis.add_patch(Polygon(points, facecolor=colour(name, n, c, p), **LINE))
     axis.text(CHANNELS / 2, -POSITIONS - 0.15, "C", ha="center", va="top")
     axis.text(-0.15, -POSITIONS / 2, "H, W", ha="right", va="center", rotation=90)
     axis.text(0.5 * SAMPLES / 2 - 0.2, 0.4 * SAMPLES / 2 + 0.1, "N", ha="right", va="bottom")
@@ -77,7 +78,7 @@ def memory(axis, name, layout, y):
     width = (CHANNELS + 0.5 * SAMPLES) / len(order)
     for i, place in enumerate(order):
         cell = (i * width, y), width, 0.4
-        axis.add_patch(Rectangle(*cell, facecolor=colour(name, *place), edgecolor="#555", lw=0.3))
+        axis.add_patch(Rectangle(*cell, facecolor=colour(name, *place), **LINE))
     axis.text(-0.15, y + 0.2, layout, ha="right", va="center", fontsize=8)
 
 
@@ -87,21 +88,23 @@ def memory(axis, name, layout, y):
 # does in networks for images, or the channels at one position, as both do in transformers, whose
 # arrays are (N, positions, C).
 
-plt.rcParams["svg.hashsalt"] = "numbanorm"
-figure, axes = plt.subplots(2, 3, figsize=(9, 7.6), layout="constrained")
+plt.rcParams.update({"svg.hashsalt": "numbanorm", "svg.fonttype": "none"})
+figure, axes = plt.subplots(2, 3, figsize=(9, 7))
+figure.subplots_adjust(0, 0, 1, 1, 0, 0)
 for axis, (name, (what, _, _)) in zip(axes.flat, SETS.items()):
     cube(axis, name)
-    for line, layout in enumerate(("NCHW", "NHWC")):
+    # The last axes of NCHW are positions: there, channels alone are no rows.
+    for line, layout in enumerate(("NHWC",) if name == "RMS norm" else ("NCHW", "NHWC")):
         memory(axis, name, layout, -POSITIONS - 1.3 - 0.6 * line)
-    axis.set_title(f"{name}\n", fontsize=12, fontweight="bold")
-    axis.text(0.5, 1.0, what, transform=axis.transAxes, ha="center", va="bottom", fontsize=10)
+    axis.text(2.3, 2.1, name, ha="center", fontsize=12, fontweight="bold")
+    axis.text(2.3, 1.6, what, ha="center")
 for axis in axes.flat:
-    axis.set(xlim=(-1.0, 5.7), ylim=(-5.1, 1.6), aspect="equal")
+    axis.set(xlim=(-1.1, 5.7), ylim=(-5.3, 2.6), aspect="equal")
     axis.set_axis_off()
 
 legend = axes[1, 2]
 for y, face in zip((0.2, -0.8, -1.4), (BLUE, *GREYS)):
-    legend.add_patch(Rectangle((0, y), 0.5, 0.5, facecolor=face, edgecolor="#555", lw=0.6))
+    legend.add_patch(Rectangle((0, y), 0.5, 0.5, facecolor=face, **LINE))
 legend.text(0.7, 0.45, "one set: these values share\na mean and a variance", va="center")
 legend.text(0.7, -0.85, "the other sets", va="center")
 legend.text(0, -1.9, "N samples, C channels,\nH, W positions", va="top")
@@ -110,5 +113,6 @@ legend.text(0, -3.8, "Layer and RMS norm take the last\naxes: either of these tw
 
 if len(sys.argv) > 1:
     # A test compares this with the script, so that the file is drawn again when the script changes.
-    source = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
-    figure.savefig(sys.argv[1], metadata={"Date": None, "Description": f"plot_axes.py {source}"})
+    source = hashlib.sha256(Path(sys.argv[0]).read_bytes()).hexdigest()
+    about = {"Date": None, "Creator": None, "Description": f"plot_axes.py {source}"}
+    figure.savefig(sys.argv[1], metadata=about)

@@ -6,6 +6,7 @@ What normalization does to a picture can be seen: the mean is its brightness, th
 deviation its contrast. These are handwritten digits of MNIST, from ``examples/data``.
 """
 
+import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -13,7 +14,7 @@ import numpy as np
 
 import numbanorm as nbn
 
-with np.load(Path(__file__).parents[2] / "examples" / "data" / "mnist10k.npz") as data:
+with np.load(Path(sys.argv[0]).resolve().parents[2] / "examples" / "data" / "mnist10k.npz") as data:
     digits = data["images"][:8].astype(np.float32)
 
 # %%

@@ -7,13 +7,15 @@ from which any figure can be drawn later. These two are drawn from ``docs/data/e
 """
 
 import json
+import sys
 from collections import defaultdict
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-results = json.loads((Path(__file__).parents[1] / "data" / "experiment.json").read_text("utf-8"))
+path = Path(sys.argv[0]).resolve().parents[1] / "data" / "experiment.json"
+results = json.loads(path.read_text("utf-8"))
 about = results["about"]
 print(
     f"{about['seeds']} seeds, {about['learnt']:,} digits to learn, {about['held_out']:,} held out"

@@ -1,4 +1,4 @@
-"""What this site does beyond its extensions: functions for Numba's users, and Chinese pages."""
+"""What this site does beyond its extensions: docstrings made ready for it, and Chinese pages."""
 
 from typing import Any
 
@@ -15,6 +15,14 @@ def uncompiled(app: Sphinx, config: Any) -> None:
             setattr(jit, name, function)
 
 
+def readable(app: Sphinx, what: str, name: str, item: Any, options: Any, lines: list[str]) -> None:
+    """Let Sphinx read what `help` shows: shapes with a star, and sections of modules."""
+    lines[:] = [line.replace("*normalized_shape", r"\*normalized_shape") for line in lines]
+    if what == "module" and "Examples" in lines:
+        at = lines.index("Examples")
+        lines[at : at + 2] = [".. rubric:: Examples", ""]
+
+
 def chinese(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Say of the pages below zh/ that they are Chinese."""
     if page.startswith("zh/"):
@@ -22,7 +30,8 @@ def chinese(app: Sphinx, page: str, template: str, context: dict[str, Any], doct
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Connect both."""
+    """Connect all."""
     app.connect("config-inited", uncompiled)
+    app.connect("autodoc-process-docstring", readable)
     app.connect("html-page-context", chinese)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
