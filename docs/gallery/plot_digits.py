@@ -14,7 +14,8 @@ import numpy as np
 
 import numbanorm as nbn
 
-with np.load(Path(sys.argv[0]).resolve().parents[2] / "examples" / "data" / "mnist10k.npz") as data:
+path = Path(sys.argv[0]).resolve().parents[2] / "examples" / "data" / "mnist10k.npz"
+with np.load(path) as data:
     digits = data["images"][:8].astype(np.float32)
 
 # %%
@@ -30,7 +31,7 @@ figure, axes = plt.subplots(2, 8, figsize=(9, 2.9), layout="constrained")
 for row, images, limits in zip(axes, (photos, standardized), ((0, 255), (-1, 4))):
     for axis, image in zip(row, images):
         axis.imshow(image[..., 0], cmap="gray", vmin=limits[0], vmax=limits[1])
-        axis.set_xlabel(f"{image.mean():.2f} ± {image.std():.2f}", fontsize=7)
+        axis.set_xlabel(f"{image.mean():z.2f} ± {image.std():.2f}", fontsize=7)
         axis.set(xticks=[], yticks=[])
 axes[0, 0].set_title("as they came: mean ± deviation", loc="left", fontsize=10)
 axes[1, 0].set_title("standardize_images", loc="left", fontsize=10)

@@ -17,9 +17,8 @@ import numpy as np
 path = Path(sys.argv[0]).resolve().parents[1] / "data" / "experiment.json"
 results = json.loads(path.read_text("utf-8"))
 about = results["about"]
-print(
-    f"{about['seeds']} seeds, {about['learnt']:,} digits to learn, {about['held_out']:,} held out"
-)
+digits = f"{about['learnt']:,} digits to learn, {about['held_out']:,} held out"
+print(f"{about['seeds']} seeds; {digits}")
 
 # Colours that the colour-blind can tell apart (Okabe and Ito, 2008).
 NORMS = {"none": "#000000", "batch": "#0072b2", "layer": "#d55e00", "rms": "#e69f00"}
@@ -51,6 +50,8 @@ for norm, colour in NORMS.items():
     axis.plot(times, mean, color=colour, label=norm)
     axis.fill_between(times, mean - error, mean + error, color=colour, alpha=0.15, lw=0)
 axis.set(xlabel="epochs", ylabel="held-out digits wrong, %", yscale="log")
+axis.minorticks_off()
+axis.set_yticks([3, 5, 10, 20, 50], [3, 5, 10, 20, 50])
 axis.legend(title="norm")
 
 # %%
