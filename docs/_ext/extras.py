@@ -23,6 +23,13 @@ def readable(app: Sphinx, what: str, name: str, item: Any, options: Any, lines: 
         lines[at : at + 2] = [".. rubric:: Examples", ""]
 
 
+def unsigned(
+    app: Sphinx, what: str, name: str, item: Any, options: Any, signature: str, returned: str
+) -> tuple[str, str] | None:
+    """Leave out the arguments of modules, which are torch's: torch need not be there."""
+    return ("", "") if what == "class" and name.startswith("numbanorm.torch.") else None
+
+
 def chinese(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Say of the pages below zh/ that they are Chinese."""
     if page.startswith("zh/"):
@@ -33,5 +40,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Connect all."""
     app.connect("config-inited", uncompiled)
     app.connect("autodoc-process-docstring", readable)
+    app.connect("autodoc-process-signature", unsigned)
     app.connect("html-page-context", chinese)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
