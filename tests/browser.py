@@ -34,7 +34,7 @@ def watched(chromium, base, **options):
             problems.append(what)
 
     page = chromium.new_page(**options)
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(60_000)  # a busy machine is no failure
     page.on("request", lambda r: r.url.startswith(base) or note("remote", r.url))
     # A request that is under way when the next page is opened is aborted, and no problem.
     page.on(
