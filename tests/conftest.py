@@ -7,6 +7,7 @@ import sys
 from types import SimpleNamespace
 from unittest import mock
 
+import browser
 import c_api
 import filelock
 import pytest
@@ -87,6 +88,13 @@ def prefix(tmp_path_factory):
             assert done.returncode == 0, done.stderr
             (folder / "built").touch()
     return folder
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Start Chromium with no way to any host but this one."""
+    with browser.offline() as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,9 @@
 """The published dashboard, as files and in Chromium with no network."""
 
-import shutil
 import threading
 from pathlib import Path
 
+import browser
 import pytest
 from dashboard_results import BENCHMARKS, write_project
 
@@ -38,50 +38,15 @@ def site(tmp_path_factory, libraries):
     return config.parent / "html"
 
 
-@pytest.fixture(scope="session")
-def chromium():
-    """Start Chromium with no way to any host but this one."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    with sync_api.sync_playwright() as play:
-        own = play.chromium.executable_path
-        path = own if Path(own).exists() else next(filter(None, map(shutil.which, names)), None)
-        if path is None:
-            pytest.skip("no Chromium: `playwright install chromium`, or the system's package")
-        offline = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-        browser = play.chromium.launch(executable_path=path, args=[offline])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def page(chromium, site):
     """Open a page on the served site; whatever fails on it fails the test."""
-    problems = []
     with server(site, 0) as served:
         threading.Thread(target=served.serve_forever, daemon=True).start()
         base = f"http://127.0.0.1:{served.server_port}/"
-        page = chromium.new_page(base_url=base)
-        page.set_default_timeout(10_000)
-        page.on("request", lambda r: r.url.startswith(base) or note(problems, "remote", r.url))
-        # A request that is under way when the next page is opened is aborted, and no problem.
-        page.on(
-            "requestfailed",
-            lambda r: r.failure == "net::ERR_ABORTED" or note(problems, "failed", r.url, r.failure),
-        )
-        page.on("response", lambda r: r.status < 400 or note(problems, r.status, r.url))
-        page.on("pageerror", lambda error: note(problems, "error", error))
-        page.on("console", lambda m: m.type == "error" and note(problems, "console", m.text))
-        yield page
-        page.close()
+        with browser.watched(chromium, base, base_url=base) as page:
+            yield page
         served.shutdown()
-    assert problems == []
-
-
-def note(problems, *what):
-    """Keep what went wrong, except for what needs no request."""
-    if not any(str(one).startswith("data:") for one in what):
-        problems.append(what)
 
 
 def test_published_folder_has_the_licences(site):

@@ -3,10 +3,7 @@
 import re
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
-
-import pytest
 
 import numbanorm as nbn
 
@@ -23,23 +20,6 @@ def test_import_leaves_numba_alone():
     heavy = ("numba", "llvmlite", "torch", "matplotlib", "cffi")
     code = f"import sys, numbanorm; print([m for m in {heavy} if m in sys.modules])"
     assert fresh(code).strip() == "[]"
-
-
-PAGES = [
-    path
-    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-    if "```python" in path.read_text("utf-8")
-]
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_python_on_pages_runs(page, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.S):
-        missing = [one for one in ("dask", "torch") if one in block and find_spec(one) is None]
-        if missing:
-            pytest.skip(f"needs {missing[0]}")
-        exec(compile(block, page.name, "exec"), {})
 
 
 def test_readme_names_only_what_exists():
