@@ -22,6 +22,9 @@ SECONDS = 0.01
 
 def prepared(norm, shape, layout, threads, mode, dtype="float32"):
     """Return a call, and how often to make it at a time."""
+    if dtype == "bfloat16":
+        # NumPy knows its name from here.
+        import ml_dtypes  # noqa: F401
     nbn.set_num_threads(threads)
     call = inputs(norm, shape, layout, dtype).ours(mode)
     call()
