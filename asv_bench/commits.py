@@ -10,6 +10,7 @@ slower is measured again, longer; it counts if it looks so each time.
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -44,10 +45,15 @@ ROUNDS, TRIES = 15, 3
 class Worker:
     """A process that times the calls of one commit when asked to."""
 
-    def __init__(self, tree):
+    def __init__(self, tree, environment=None):
         command = [sys.executable, str(FOLDER / "worker.py"), str(tree)]
+        kernels = {"NUMBA_CACHE_DIR": str(tree / "kernels")}
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command,
+            env=os.environ | kernels | (environment or {}),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def ask(self, *question):

@@ -1,16 +1,15 @@
-"""The process of `commits.py` that times one commit's calls: questions on stdin, answers on stdout.
+"""A process of `commits.py` that times one commit's calls: questions on stdin, answers on stdout.
 
-["case", norm, shape, layout, threads, mode] makes a call ready, ["time"] returns its time.
+["case", norm, shape, layout, threads, mode] makes a call ready, and a dtype may follow; ["time"]
+returns its time.
 """
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
 
 tree = Path(sys.argv[1])
-os.environ["NUMBA_CACHE_DIR"] = str(tree / "kernels")
 sys.path[:0] = [str(tree), str(Path(__file__).resolve().parent)]
 
 from benchmarks.common import inputs  # noqa: E402
@@ -21,10 +20,13 @@ import numbanorm as nbn  # noqa: E402
 SECONDS = 0.01
 
 
-def prepared(norm, shape, layout, threads, mode):
+def prepared(norm, shape, layout, threads, mode, dtype="float32"):
     """Return a call, and how often to make it at a time."""
+    if dtype == "bfloat16":
+        # NumPy knows its name from here.
+        import ml_dtypes  # noqa: F401
     nbn.set_num_threads(threads)
-    call = inputs(norm, shape, layout).ours(mode)
+    call = inputs(norm, shape, layout, dtype).ours(mode)
     call()
     start = time.perf_counter()
     call()

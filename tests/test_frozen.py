@@ -1,12 +1,21 @@
-"""Programs that PyInstaller makes, with nothing said to it: they work, and start warm."""
+"""Programs that PyInstaller makes, with nothing said to it: they work, and start warm.
 
+Where numbanorm has its kernels compiled ahead, they need no Numba, and keep no file.
+"""
+
+import ast
 import os
+import shutil
 import subprocess
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import pytest
-from processes import ROOT
+from processes import ROOT, run
+
+from numbanorm import _pyinstaller
+from numbanorm.prebuilt import library
 
 pytestmark = [
     pytest.mark.frozen,
@@ -20,7 +29,8 @@ import multiprocessing
 import sys
 import numpy as np
 import numbanorm as nbn
-from numbanorm import _info, cabi, jit
+from numbanorm import _info, cabi
+from numbanorm.prebuilt import library
 
 def largest(x):
     return float(np.abs(nbn.batch_norm(x, training=True)).max())
@@ -39,8 +49,12 @@ if __name__ == "__main__":
         with multiprocessing.get_context(method).Pool(1) as pool:
             assert abs(pool.map(largest, [x])[0] - np.abs(wanted).max()) < 1e-5
     assert "nbn_layer_norm_f32" in cabi.header()
-    assert jit.row_view(1, 2) == (1, 1, 1, 2, 1)
     print(_info.report())
+    if library.loaded() is not None:
+        assert "numba" not in sys.modules
+    else:
+        from numbanorm import jit
+        assert jit.row_view(1, 2) == (1, 1, 1, 2, 1)
 """
 
 
@@ -52,6 +66,9 @@ start = EXE(modules, found.scripts, exclude_binaries=True, name="program")
 COLLECT(start, found.binaries, found.datas, name="folder")
 EXE(modules, found.scripts, found.binaries, found.datas, name="file")
 """
+
+
+PROGRAMS = "folder/program", "file"
 
 
 @pytest.fixture(scope="module")
@@ -71,22 +88,53 @@ def programs(tmp_path_factory):
     return folder / "dist"
 
 
-@pytest.mark.parametrize("program", ["folder/program", "file"])
+def report(program, folder):
+    """Run a program that may write to a folder only; returns what it printed."""
+    asked = os.environ.get("NUMBANORM_KERNELS", "")
+    done = subprocess.run(
+        [program],
+        cwd=folder,
+        env={"HOME": str(folder), "PATH": os.environ["PATH"], "NUMBANORM_KERNELS": asked},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(library.loaded() is not None, reason="kernels are compiled ahead here")
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_the_second_start_compiles_nothing(programs, program, tmp_path):
-    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
     states = []
     for _ in range(2):
-        done = subprocess.run(
-            [programs / program],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
         folder = tmp_path / ".cache" / "numbanorm"
-        assert str(folder) in done.stdout
+        assert str(folder) in report(programs / program, tmp_path)
         states.append({path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nbc")})
         assert states[-1] and all(path.is_relative_to(folder) for path in states[-1])
     assert states[0] == states[1]
+
+
+@pytest.mark.skipif(library.loaded() is None, reason="kernels are compiled by Numba here")
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_kernels_compiled_ahead_are_inside(programs, program, tmp_path):
+    assert "compiled ahead" in report(programs / program, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+HOOK = """
+import runpy, sys
+print(runpy.run_path(sys.argv[1])["binaries"])
+"""
+
+
+def test_the_hook_finds_a_library(tmp_path):
+    """Where it must lie in a program: beside the module that looks for it."""
+    pytest.importorskip("PyInstaller", reason="PyInstaller is not installed")
+    copy = tmp_path / "numbanorm"
+    shutil.copytree(Path(_pyinstaller.__file__).parents[1], copy)
+    path = copy / "prebuilt" / library.NAME
+    path.touch()
+    hook = copy / "_pyinstaller" / "hook-numbanorm.py"
+    found = run(HOOK, hook, cwd=tmp_path, environment={"PYTHONPATH": str(tmp_path)}, options=())
+    assert ast.literal_eval(found) == [(str(path), "numbanorm/prebuilt")]

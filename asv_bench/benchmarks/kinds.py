@@ -5,7 +5,7 @@ import numpy as np
 import numbanorm as nbn
 
 from . import onnx_peer
-from .norm import Norm, autograd
+from .norm import Norm, autograd, of_parameters
 
 # N, C, H, W: ResNet-50's batch norms, the article's example, images, one sample, channel counts
 # that are no multiple of 16, and arrays that fit a cache.
@@ -42,8 +42,8 @@ class Batch(Norm):
     shapes, modes = BATCH, ("train", "eval", "backward")
 
     def __init__(self, name, layout, dtype="float32"):
-        count = int(name.split("x")[1])
-        self.running = np.zeros(count, np.float32), np.ones(count, np.float32)
+        count, kind = int(name.split("x")[1]), of_parameters(dtype)
+        self.running = np.zeros(count, kind), np.ones(count, kind)
         super().__init__(name, layout, dtype)
 
     def forward(self, training=True, **more):

@@ -17,6 +17,11 @@ def aligned(shape, fill=None, dtype=np.float32):
     return x
 
 
+def of_parameters(dtype):
+    """Return the dtype of parameters beside x of a dtype."""
+    return np.float64 if np.dtype(dtype) == np.float64 else np.float32
+
+
 class Norm:
     """The arrays of one shape and layout, and calls on them with the result array given.
 
@@ -35,8 +40,8 @@ class Norm:
         self.x = aligned(arranged, some, self.dtype)
         self.dy, self.y = (aligned(arranged, dtype=self.dtype) for _ in range(2))
         self.dy[...] = np.resize(some[::-1], arranged)
-        size = self.parameters()
-        self.weight, self.bias = np.full(size, 1.5, np.float32), np.full(size, 0.5, np.float32)
+        size, kind = self.parameters(), of_parameters(dtype)
+        self.weight, self.bias = np.full(size, 1.5, kind), np.full(size, 0.5, kind)
         self.stats = self.forward(return_stats=True)[1:]
 
     def parameters(self):

@@ -9,6 +9,12 @@ from pathlib import Path
 
 _FILE = Path("/proc/cpuinfo")
 
+# What tells one from another, on x86 and on ARM.
+_NAMES = (
+    "vendor_id", "cpu family", "model", "model name",
+    "CPU implementer", "CPU architecture", "CPU variant", "CPU part",
+)  # fmt: skip
+
 
 @lru_cache(maxsize=1)
 def facts() -> dict[str, str]:
@@ -43,6 +49,7 @@ def features() -> set[str]:
 
 def name() -> str:
     """Return a name of letters and digits for it, the same for the same processors."""
-    parts = [facts().get(one, "") for one in ("vendor_id", "cpu family", "model", "model name")]
-    spelled = " ".join([platform.machine(), *parts, platform.processor()])
+    # Python asks another program what `platform.processor` is, which takes some 5 ms.
+    parts = [facts().get(one, "") for one in _NAMES] if facts() else [platform.processor()]
+    spelled = " ".join([platform.machine(), *parts])
     return hashlib.sha256(spelled.encode()).hexdigest()[:12]
