@@ -27,6 +27,7 @@ from numbanorm.kernels.simd.storage import largest
 from numbanorm.kernels.simd.sums import load_sum, no_vector
 from numbanorm.kernels.simd.vec import few_registers, splat, totals, widen
 from numbanorm.kernels.tiles import along_tiles
+from numbanorm.plan.tuning import ROW_AHEAD
 
 # The numbers of a `row_table`.
 TABLE = 7
@@ -41,7 +42,7 @@ def tile_gradient(dy, x, n, weight, mean, rstd, tile):
     _, _, start, stop = cut(Runs(1, n, n), tile)
     none, here, centre = pieces.no_gradients(x), at((dy, x), start), gradient_centre(mean, rstd, x)
     run = Read(here, stop - start, splat(centre), at_if(weight, start))
-    first, second = read(pieces.gradient, (none, none), run, 0, PAIRS)
+    first, second = read(pieces.gradient, (none, none), run, ROW_AHEAD, PAIRS)
     return around_mean(totals(first, second), float(stop - start), mean, centre)
 
 

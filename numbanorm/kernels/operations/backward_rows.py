@@ -100,7 +100,7 @@ def rows_together(n):
 def backward_worker(queue, view, args):
     """Take tiles of rows one by one: read some rows for their sums, and write these rows' dx."""
     dx, dy, forward, sums, streamed = args
-    table = stack_computed(64, dx)
+    table = stack_computed(32, dx)
     batch, _, group, n, _ = view
     rows, tiles = row_tiles(batch, group * n)
     tile, _ = claim(queue, tiles, 1, False)
