@@ -88,7 +88,7 @@ def result_like(norm: Norm, x: Tensor) -> Tensor:
     return torch.empty_like(x, memory_format=kind)
 
 
-def is_plain(x: Tensor, *others: Tensor | None) -> bool:
+def is_flat(x: Tensor, *others: Tensor | None) -> bool:
     """Return whether kernels take x, which has elements, and parameters as they lie, unchecked."""
     if not (x.is_contiguous() and x.numel()):
         return False
@@ -112,7 +112,7 @@ def forward(
     y, x = result_like(norm, x), in_order(norm, x)
     plan = norm.plan(tuple(x.shape))
     with as_torch():
-        if is_plain(x, weight, bias, *(running or ())):
+        if is_flat(x, weight, bias, *(running or ())):
             given = flat(y), flat(x), flat(weight), flat(bias)
             if running is None:
                 own = norm.eps, plan.view, plan.statistics, norm.centred
@@ -170,7 +170,7 @@ def backward(
     dy = dy if dy.stride() == x.stride() else result_like(norm, x).copy_(dy)
     plan = norm.plan(tuple(x.shape))
     with as_torch():
-        if own and wanted[0] and is_plain(x, weight) and dy.is_contiguous():
+        if own and wanted[0] and is_flat(x, weight) and dy.is_contiguous():
             dx, means = result_like(norm, x), flat(mean if norm.centred else mean[:0])
             given = flat(dx), flat(dy), flat(x), flat(weight), means, flat(rstd), plan.view
             dweight, dbias = operations.backward(*given, own, norm.centred)

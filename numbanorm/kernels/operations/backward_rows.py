@@ -41,6 +41,9 @@ from numbanorm.plan.tuning import CLAIM, ROW_BLOCK, ROW_SLAB, TOGETHER
 # Elements before and behind a tile's sums that belong to none.
 SLACK = 16
 
+# The numbers of the tables of rows that are worked on together.
+TABLES = TOGETHER * TABLE
+
 
 class Sums(NamedTuple):
     """Where the sums of tiles of rows are, and how many float64s a parameter of a tile has."""
@@ -100,7 +103,7 @@ def rows_together(n):
 def backward_worker(queue, view, args):
     """Take tiles of rows one by one: read some rows for their sums, and write these rows' dx."""
     dx, dy, forward, sums, streamed = args
-    table = stack_computed(32, dx)
+    table = stack_computed(TABLES, dx)
     batch, _, group, n, _ = view
     rows, tiles = row_tiles(batch, group * n)
     tile, _ = claim(queue, tiles, 1, False)
