@@ -19,7 +19,9 @@ from numbanorm.torch.norms import Norm
 # together took 1.9 of torch's time with 33,000 elements, 1.0 with 131,000, 0.7 with 524,000, RMS
 # norm's 1.0 with 49,000. By given statistics, with channels last, and of groups and rows torch is
 # fast in a cache: 1.1 to 1.6 of its time with 2 million, 0.8 to 1.1 with 4 million.
+# Batch norm of bfloat16 takes 1.3 of its time with 248,000 elements, 0.9 with 1 million.
 _LEAST = {"batch": 1 << 17, "instance": 1 << 17, "rms": 1 << 16}
+_LEAST_OF_16_BITS = {"batch": 1 << 20, "instance": 1 << 20, "rms": 1 << 16}
 _LEAST_OTHERWISE = 1 << 22
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
@@ -59,7 +61,8 @@ def is_ordinary() -> bool:
 def least_elements(kind: str, x: Tensor, own: bool) -> int:
     """Return how many elements make a call one for the kernels: by x's `own` statistics, or not."""
     if own and x.is_contiguous():
-        return _LEAST.get(kind, _LEAST_OTHERWISE)
+        least = _LEAST if x.element_size() > 2 else _LEAST_OF_16_BITS
+        return least.get(kind, _LEAST_OTHERWISE)
     return _LEAST_OTHERWISE
 
 
