@@ -45,7 +45,6 @@ def test_gradcheck(case, training, kernels):
 @frozen
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("mixed", [False, True])
-@pytest.mark.filterwarnings("ignore:Mismatch dtype")
 def test_double_backward_is_torchs(case, training, dtype, mixed, kernels):
     found = []
     for module in pair(case, torch.float32 if mixed else dtype):

@@ -141,8 +141,6 @@ def test_fake_tensors(case, kernels):
     assert found[0] == found[1] and not kernels.forward.called
 
 
-# torch says so of RMS norm, once a process.
-@pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight")
 @few
 def test_parameters_of_other_dtypes_and_kinds(case, kernels):
     """Of float64, of 16 bits, of a subclass, buffers with gradients: what torch does, or says."""

@@ -78,8 +78,6 @@ def test_torch_errors(name, kernels):
             getattr(nt, name)(given.input, *given.args, **given.kwargs)
 
 
-# Of float32 beside float16 torch warns that its own RMSNorm is slow.
-@pytest.mark.filterwarnings("ignore:Mismatch dtype")
 @every
 @pytest.mark.parametrize(
     ("dtype", "mixed"), [*((one, False) for one in TOLERANCES), *((one, True) for one in SIXTEEN)]

@@ -23,8 +23,6 @@ CASES = {
 }
 
 
-# torch says so of RMS norm, once a process.
-@pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight")
 @pytest.mark.parametrize("kind", CASES)
 def test_calls_by_their_size(kind):
     make, limits = CASES[kind]
